@@ -1,0 +1,29 @@
+/** No object of this key. */
+export class ObjectNotFoundError extends Error {
+  override readonly name = 'ObjectNotFoundError';
+  readonly key: string;
+  constructor(key: string, options?: ErrorOptions) {
+    super('object not found', options);
+    this.key = key;
+  }
+}
+
+/** The store does not answer or refuses to work; worth another try later. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
+}
+
+/** No room left in the store. */
+export class StoreFullError extends Error {
+  override readonly name = 'StoreFullError';
+}
+
+/** The body was shorter or longer than announced. */
+export class LengthMismatchError extends Error {
+  override readonly name = 'LengthMismatchError';
+}
+
+/** A part named in a completion is absent, has another etag, or is too small. */
+export class InvalidPartError extends Error {
+  override readonly name = 'InvalidPartError';
+}
