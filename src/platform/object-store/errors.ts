@@ -27,3 +27,13 @@ export class LengthMismatchError extends Error {
 export class InvalidPartError extends Error {
   override readonly name = 'InvalidPartError';
 }
+
+/** No open multipart upload of this id (never created, completed or aborted). */
+export class MultipartNotFoundError extends Error {
+  override readonly name = 'MultipartNotFoundError';
+}
+
+/** The range begins past the end of the object. */
+export class InvalidRangeError extends Error {
+  override readonly name = 'InvalidRangeError';
+}

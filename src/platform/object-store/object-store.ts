@@ -6,9 +6,11 @@ export interface ObjectHead {
   readonly sizeBytes: number;
   /** The store's own validator, without quotes; opaque. */
   readonly etag: string;
-  readonly contentType: string;
   readonly lastModified: Date;
 }
+
+/** What a write has left in the store. */
+export type StoredObject = Pick<ObjectHead, 'key' | 'sizeBytes' | 'etag'>;
 
 /** One line of a listing. */
 export type ObjectListEntry = Pick<ObjectHead, 'key' | 'sizeBytes' | 'lastModified'>;
@@ -20,6 +22,7 @@ export interface ByteRange {
 }
 
 export interface PutOptions {
+  /** Given to S3 as metadata; reads take the type from the database, so `head` and `get` do not return it. */
   readonly contentType: string;
   /** The exact length where it is known; the put fails with `LengthMismatchError` when the body differs. */
   readonly sizeBytes?: number | undefined;
@@ -61,9 +64,10 @@ export interface PresignedRequest {
 export interface PresignGetOptions {
   /** 1..604,800 */
   readonly expiresInSeconds: number;
-  /** Value of Content-Disposition in the answer. */
+  /** Value of Content-Type in the answer; signed. */
+  readonly contentType: string;
+  /** Value of Content-Disposition in the answer; signed. */
   readonly contentDisposition?: string | undefined;
-  readonly contentType?: string | undefined;
   /** Origin (scheme and host) that clients reach this server by; used by stores whose URLs point at this server. */
   readonly publicOrigin: string;
 }
@@ -78,19 +82,44 @@ export interface PresignPutOptions {
   readonly publicOrigin: string;
 }
 
+export interface PresignPartOptions {
+  readonly uploadId: string;
+  /** 1..10,000 */
+  readonly partNumber: number;
+  /** Signed: a part of another length is refused. */
+  readonly sizeBytes: number;
+  /** 1..604,800 */
+  readonly expiresInSeconds: number;
+  readonly publicOrigin: string;
+}
+
+/** One part on its way in. */
+export interface PartUpload {
+  /** 1..10,000 */
+  readonly partNumber: number;
+  readonly body: Readable | Uint8Array;
+  /** The exact length; `LengthMismatchError` when the body differs. */
+  readonly sizeBytes: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Where bytes live. Two implementations (disk, S3) pass one contract test.
  *
- * Keys are 1..1024 bytes, segments divided by `/`, composed by the server and never taken from a client.
+ * Keys are 1..1024 bytes, segments of 1..255 bytes divided by `/`, composed by the server and never taken from a
+ * client; a key that could leave its place (`..`, an empty segment, NUL) is a `TypeError`. No key may be a folder of
+ * another (`a` beside `a/b`).
  * A put is atomic: readers see the whole object or none. A put that fails or is aborted leaves nothing that
- * `list` shows or that costs space once `discard` has run for its key.
- * Methods throw `ObjectNotFoundError`, `StoreUnavailableError`, `StoreFullError`, `LengthMismatchError` from
- * `./errors.ts`, or the reason of the given signal.
+ * `list` shows or that costs space once `discard` has run for its key; where the store answers, it leaves nothing at
+ * once. A put never destroys the body given to it: after a failure the rest is the caller's to drain or destroy.
+ * Methods throw `ObjectNotFoundError`, `StoreUnavailableError`, `StoreFullError`, `LengthMismatchError`,
+ * `MultipartNotFoundError` from `./errors.ts`, or the reason of the given signal.
  */
 export interface ObjectStore {
   readonly kind: 'disk' | 's3';
   /** Streams a body of known or unknown length into `key`; memory stays bounded whatever the length. */
-  put(key: string, body: Readable | Uint8Array, options: PutOptions): Promise<ObjectHead>;
+  put(key: string, body: Readable | Uint8Array, options: PutOptions): Promise<StoredObject>;
+  /** Opens an object, or a range of it, which is cut at the end of the object; `InvalidRangeError` when it begins past it. */
   get(key: string, options?: GetOptions): Promise<OpenedObject>;
   head(key: string): Promise<ObjectHead | null>;
   /** Up to 1000 keys in one call to the store; answers one outcome for each key, in the same order. */
@@ -98,27 +127,30 @@ export interface ObjectStore {
   /** All objects whose key begins with `prefix`, in no promised order, a bounded page at a time. */
   list(prefix: string): AsyncIterable<ObjectListEntry>;
   /** Server-side copy; overwrites `toKey` whole. */
-  copy(fromKey: string, toKey: string): Promise<ObjectHead>;
+  copy(fromKey: string, toKey: string): Promise<StoredObject>;
   createMultipart(key: string, options: { readonly contentType: string }): Promise<{ readonly uploadId: string }>;
   /** Parts but the last hold 5 MiB..5 GiB; a part number sent again replaces the part. */
-  uploadPart(
-    key: string,
-    uploadId: string,
-    part: { readonly partNumber: number; readonly body: Readable | Uint8Array; readonly sizeBytes: number },
-  ): Promise<MultipartPart>;
+  uploadPart(key: string, uploadId: string, part: PartUpload): Promise<MultipartPart>;
+  /** The parts received so far, by ascending number. */
   listParts(key: string, uploadId: string): Promise<readonly MultipartPart[]>;
-  /** Joins the named parts in the order given; a part that is absent or has another etag is `InvalidPartError`. */
+  /**
+   * Joins the named parts, given by ascending number; one that is absent, has another etag or is too small is
+   * `InvalidPartError`. Name every part received: of those not named, AWS drops and Ceph refuses.
+   * A second completion gives the same object or `MultipartNotFoundError`; `head` then tells which it was.
+   */
   completeMultipart(
     key: string,
     uploadId: string,
     parts: readonly Pick<MultipartPart, 'partNumber' | 'etag'>[],
-  ): Promise<ObjectHead>;
+  ): Promise<StoredObject>;
   /** Idempotent: an unknown upload is fine. */
   abortMultipart(key: string, uploadId: string): Promise<void>;
   /** Removes whatever an interrupted put or multipart of `key` may have left (temporary files, open multiparts) and the object itself. */
   discard(key: string): Promise<void>;
   presignGet(key: string, options: PresignGetOptions): Promise<PresignedRequest>;
   presignPut(key: string, options: PresignPutOptions): Promise<PresignedRequest>;
+  /** A PUT of one part of an open multipart upload; the answer's ETag header names the part in the completion. */
+  presignPart(key: string, options: PresignPartOptions): Promise<PresignedRequest>;
   /** Cheap proof that the store answers; throws `StoreUnavailableError`. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import cors from 'cors';
+import express, { type Express } from 'express';
+import helmet from 'helmet';
+import { pinoHttp } from 'pino-http';
+import { AppError } from './errors/app-error.ts';
+import type { AccessService } from './features/access/index.ts';
+import { docsRouter } from './http/docs-page.ts';
+import { errorHandler } from './http/error-handler.ts';
+import { buildOpenApi } from './http/openapi.ts';
+import { requestIdOf } from './http/request-context.ts';
+import type { Route } from './http/route.ts';
+import { buildRouter } from './http/router.ts';
+import type { Logger } from './platform/logging/logger.ts';
+
+export interface AppOptions {
+  readonly routes: readonly Route[];
+  readonly access: AccessService;
+  readonly version: string;
+  readonly log: Logger;
+  readonly trustProxy: boolean | number | string[];
+  readonly corsOrigins: readonly string[];
+  readonly publicUrl: string | undefined;
+  /** Where the store's own signed URLs point, if they point at this server. */
+  readonly objectHandler: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
+  readonly isDraining: () => boolean;
+}
+
+const EXPOSED_HEADERS = [
+  'x-request-id',
+  'x-quota-bytes-remaining',
+  'x-quota-objects-remaining',
+  'etag',
+  'content-range',
+  'retry-after',
+];
+
+/** The Express application, complete and not listening. */
+export function createApp(options: AppOptions): Express {
+  const { routes, access, publicUrl } = options;
+  const app = express();
+  app.disable('x-powered-by');
+  // JSON answers are not worth a hash each; content has validators of its own.
+  app.disable('etag');
+  app.set('trust proxy', options.trustProxy);
+
+  app.use(requestLog(options.log));
+  app.use(
+    helmet({
+      contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+      // Content and links are meant for other origins, as far as CORS lets them.
+      crossOriginResourcePolicy: { policy: 'cross-origin' },
+      // Whether there is TLS is known to whoever terminates it.
+      strictTransportSecurity: publicUrl?.startsWith('https:') ?? false,
+    }),
+  );
+  if (options.corsOrigins.length > 0) {
+    app.use(cors({ origin: [...options.corsOrigins], exposedHeaders: EXPOSED_HEADERS, maxAge: 600 }));
+  }
+  app.use((_req, res, next) => {
+    if (options.isDraining()) res.setHeader('Connection', 'close');
+    next();
+  });
+
+  const { objectHandler } = options;
+  if (objectHandler) app.use('/objects', (req, res, next) => objectHandler(restored(req), res).catch(next));
+  const api = buildRouter(
+    routes.filter(({ root }) => !root),
+    { access, publicUrl },
+  );
+  app.use('/api/v1', api);
+  app.use('/api', api);
+  app.use(docsRouter(buildOpenApi(routes, options.version)));
+  app.use(
+    buildRouter(
+      routes.filter(({ root }) => root),
+      { access, publicUrl },
+    ),
+  );
+  app.use((req, _res, next) => next(new AppError('ROUTE_NOT_FOUND', { details: { method: req.method, path: req.path } })));
+  app.use(errorHandler);
+  return app;
+}
+
+/** Express cuts the mount path off; a signed URL is checked as the client sent it. */
+function restored(req: express.Request): IncomingMessage {
+  req.url = req.originalUrl;
+  return req;
+}
+
+/** One line for each request when it has ended, with its id; headers and bodies stay out of it. */
+function requestLog(log: Logger) {
+  return pinoHttp({
+    logger: log,
+    quietReqLogger: true,
+    genReqId: (req, res) => {
+      const id = requestIdOf(req);
+      res.setHeader('x-request-id', id);
+      return id;
+    },
+    customLogLevel: (_req, res, error) => {
+      if (error || res.statusCode >= 500) return 'error';
+      return res.statusCode >= 400 ? 'warn' : 'info';
+    },
+    serializers: {
+      req: (req: { method: string; url: string; remoteAddress: string }) => ({
+        method: req.method,
+        // A query may hold a signature.
+        path: req.url.split('?')[0],
+        remoteAddress: req.remoteAddress,
+      }),
+      res: (res: { statusCode: number }) => ({ statusCode: res.statusCode }),
+    },
+  });
+}

@@ -1,0 +1,111 @@
+import { AppError } from '../../errors/app-error.ts';
+import type { AccessTokens } from '../../platform/crypto/access-token.ts';
+import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
+import type { Logger } from '../../platform/logging/logger.ts';
+import type { AccessRepository, KeyState } from './access.repository.ts';
+import type { Access, Credentials, KeyPrincipal, Permission, Principal, UserPrincipal } from './principal.ts';
+import { SecretMemory } from './secret-memory.ts';
+
+const TOUCH_EVERY_MS = 60_000;
+
+export interface AccessDependencies {
+  readonly repository: AccessRepository;
+  readonly tokens: AccessTokens;
+  readonly secretHasher: PasswordHasher;
+  readonly log: Logger;
+}
+
+/**
+ * The one place that decides whether a request may go on. Every route passes it with its declared access; the rows that
+ * matter (revoked, expired, disabled, session ended, quota) are read at every request, so that what an admin or owner
+ * does holds at the next one in every process.
+ */
+export class AccessService {
+  readonly #deps: AccessDependencies;
+  readonly #memory = new SecretMemory();
+  readonly #touched = new Map<string, number>();
+
+  constructor(deps: AccessDependencies) {
+    this.#deps = deps;
+  }
+
+  /** Proves the credentials and holds them against what the route asks for; null only for `anyone`. */
+  async authorize(credentials: Credentials, access: Access): Promise<Principal | null> {
+    if (access === 'anyone') return null;
+    const showsKey = credentials.accessKeyId !== undefined || credentials.secretKey !== undefined;
+    if (showsKey && credentials.bearer !== undefined) throw new AppError('AMBIGUOUS_CREDENTIALS');
+    if (access === 'user' || access === 'verified' || access === 'admin') {
+      if (showsKey)
+        throw new AppError('UNAUTHENTICATED', { message: 'This endpoint takes a bearer token, not an API key' });
+      return allowUser(await this.#user(credentials), access);
+    }
+    if (!showsKey) return allowUser(await this.#user(credentials), 'verified');
+    const key = await this.#key(credentials);
+    const permission = access === 'space:any' ? null : (access.slice('space:'.length) as Permission);
+    if (permission !== null && !key.permissions.includes(permission)) {
+      throw new AppError('PERMISSION_MISSING', {
+        message: `The API key lacks the permission "${permission}"`,
+        details: { permission },
+      });
+    }
+    return key;
+  }
+
+  async #user(credentials: Credentials): Promise<UserPrincipal> {
+    if (credentials.bearer === undefined) throw new AppError('UNAUTHENTICATED');
+    const verdict = this.#deps.tokens.verify(credentials.bearer);
+    if (verdict.kind === 'expired') throw new AppError('TOKEN_EXPIRED');
+    if (verdict.kind === 'invalid') throw new AppError('UNAUTHENTICATED', { message: 'The token is not valid' });
+    const { sub: userId, sid: sessionId } = verdict.claims;
+    const state = await this.#deps.repository.findSession(sessionId, userId);
+    if (!state || state.ended) throw new AppError('UNAUTHENTICATED', { message: 'The session has ended' });
+    if (state.disabled) throw new AppError('ACCOUNT_DISABLED');
+    const { role, emailVerified, space } = state;
+    return { kind: 'user', userId, sessionId, role, emailVerified, space };
+  }
+
+  async #key(credentials: Credentials): Promise<KeyPrincipal> {
+    const { accessKeyId, secretKey } = credentials;
+    if (!accessKeyId || !secretKey) {
+      throw new AppError('UNAUTHENTICATED', { message: 'Send both x-access-key-id and x-secret-key' });
+    }
+    // No key or secret of ours is longer; bcrypt would cut at 72 bytes and PostgreSQL refuses NUL.
+    if (!/^[\x21-\x7e]{1,64}$/.test(accessKeyId) || !/^[\x21-\x7e]{1,64}$/.test(secretKey)) {
+      throw new AppError('INVALID_CREDENTIALS');
+    }
+    const state = await this.#deps.repository.findKey(accessKeyId);
+    const secretId = state ? await this.#matchingSecret(state, secretKey) : null;
+    if (!state || secretId === null) throw new AppError('INVALID_CREDENTIALS');
+    if (state.revoked) throw new AppError('KEY_REVOKED');
+    if (state.expired) throw new AppError('KEY_EXPIRED');
+    if (state.ownerDisabled) throw new AppError('ACCOUNT_DISABLED');
+    this.#touch(secretId, credentials.ip);
+    const { userId, apiKeyId, permissions, space } = state;
+    return { kind: 'key', userId, apiKeyId, accessKeyId, permissions, space };
+  }
+
+  async #matchingSecret(state: KeyState, secretKey: string): Promise<string | null> {
+    for (const { id, hash } of state.secrets) {
+      const verdict = this.#memory.verify(secretKey, hash, () => this.#deps.secretHasher.verify(secretKey, hash));
+      if (typeof verdict === 'boolean' ? verdict : await verdict) return id;
+    }
+    return null;
+  }
+
+  /** At most one write a minute for a secret and process; a lost one costs nothing but freshness. */
+  #touch(secretId: string, ip: string | null): void {
+    const now = Date.now();
+    if (now - (this.#touched.get(secretId) ?? 0) < TOUCH_EVERY_MS) return;
+    if (this.#touched.size > 10_000) this.#touched.clear();
+    this.#touched.set(secretId, now);
+    this.#deps.repository
+      .touchSecret(secretId, ip)
+      .catch((error: unknown) => this.#deps.log.warn({ err: error }, 'last use of a secret could not be noted'));
+  }
+}
+
+function allowUser(user: UserPrincipal, access: 'user' | 'verified' | 'admin'): UserPrincipal {
+  if (access !== 'user' && !user.emailVerified) throw new AppError('EMAIL_NOT_VERIFIED');
+  if (access === 'admin' && user.role !== 'ADMIN') throw new AppError('FORBIDDEN');
+  return user;
+}

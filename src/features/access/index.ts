@@ -1,0 +1,12 @@
+export { AccessRepository } from './access.repository.ts';
+export { AccessService } from './access.service.ts';
+export {
+  type Access,
+  type Credentials,
+  PERMISSIONS,
+  type Permission,
+  type Principal,
+  type PrincipalFor,
+  type SpaceSnapshot,
+  type UserPrincipal,
+} from './principal.ts';

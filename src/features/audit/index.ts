@@ -1,0 +1,10 @@
+export { AuditRepository } from './audit.repository.ts';
+export {
+  ANONYMOUS_ACTOR,
+  type AuditActor,
+  type AuditEntry,
+  type AuditOrigin,
+  actorOf,
+  SYSTEM_ACTOR,
+  SYSTEM_ORIGIN,
+} from './audit.ts';

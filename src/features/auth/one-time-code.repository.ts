@@ -1,0 +1,120 @@
+import type { Database, Statement } from '../../platform/db/database.ts';
+import type { Tx } from '../../platform/db/unit-of-work.ts';
+
+export type CodePurpose = 'EMAIL_VERIFICATION' | 'PASSWORD_RESET';
+
+/** Times and numbers that govern codes. */
+export interface CodePolicy {
+  readonly maxAttempts: number;
+  readonly resendAfterMs: number;
+  /** How long a code is good, and how long tries are counted together. */
+  readonly windowMs: number;
+}
+
+/** A code's row, without the code. */
+export interface CodeState {
+  readonly attempts: number;
+  readonly windowStartedAt: Date;
+  readonly sentAt: Date;
+  readonly expiresAt: Date;
+}
+
+export interface PutCode {
+  readonly userId: string;
+  readonly purpose: CodePurpose;
+  readonly codeHash: Uint8Array<ArrayBuffer>;
+  readonly now: Date;
+}
+
+// A NULL comparison leaves the row as it is, so nothing comes back: too early, or out of tries.
+const PUT = `
+  INSERT INTO one_time_codes AS c (user_id, purpose, code_hash, attempts, window_started_at, sent_at, expires_at)
+  VALUES ($1::uuid, $2::"CodePurpose", $3, 0, $4, $4, $5)
+  ON CONFLICT (user_id, purpose) DO UPDATE
+  SET code_hash = excluded.code_hash, sent_at = excluded.sent_at, expires_at = excluded.expires_at,
+      attempts = CASE WHEN c.window_started_at <= $6 THEN 0 ELSE c.attempts END,
+      window_started_at = CASE WHEN c.window_started_at <= $6 THEN excluded.window_started_at ELSE c.window_started_at END
+  WHERE c.sent_at <= $7 AND (c.window_started_at <= $6 OR c.attempts < $8)
+  RETURNING expires_at`;
+
+const TAKE_TRY: Statement = {
+  name: 'auth_take_code_try',
+  text: `UPDATE one_time_codes SET attempts = attempts + 1
+    WHERE user_id = $1 AND purpose = $2::"CodePurpose" AND attempts < $3 AND expires_at > $4
+    RETURNING code_hash`,
+};
+
+/** One-time codes: at most one for a user and purpose, of which only a keyed hash is kept. */
+export class OneTimeCodeRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Puts a new code in place, unless one was sent too short a time ago or the tries of this window are used up: then
+   * null, and `find` tells which. A window that is over starts anew. One statement, so of many at once one succeeds.
+   */
+  async put(tx: Tx, code: PutCode, policy: CodePolicy): Promise<Date | null> {
+    const at = code.now.getTime();
+    const rows = await tx.$queryRawUnsafe<{ expires_at: Date }[]>(
+      PUT,
+      code.userId,
+      code.purpose,
+      code.codeHash,
+      code.now,
+      new Date(at + policy.windowMs),
+      new Date(at - policy.windowMs),
+      new Date(at - policy.resendAfterMs),
+      policy.maxAttempts,
+    );
+    return rows[0]?.expires_at ?? null;
+  }
+
+  find(tx: Tx, userId: string, purpose: CodePurpose): Promise<CodeState | null> {
+    return tx.oneTimeCode.findUnique({
+      where: { userId_purpose: { userId, purpose } },
+      select: { attempts: true, windowStartedAt: true, sentAt: true, expiresAt: true },
+    });
+  }
+
+  /**
+   * Makes the code that was sent with the registration count as sent now; null when it was not that one, or has
+   * expired. Happens once: the time of sending is then no longer that of the registration.
+   */
+  async adoptFirst(
+    tx: Tx,
+    userId: string,
+    purpose: CodePurpose,
+    at: { readonly registeredAt: Date; readonly now: Date },
+  ): Promise<Date | null> {
+    const later = new Date(Math.max(at.now.getTime(), at.registeredAt.getTime() + 1));
+    const [adopted] = await tx.oneTimeCode.updateManyAndReturn({
+      where: { userId, purpose, sentAt: at.registeredAt, attempts: 0, expiresAt: { gt: at.now } },
+      data: { sentAt: later },
+      select: { expiresAt: true },
+    });
+    return adopted?.expiresAt ?? null;
+  }
+
+  /**
+   * Takes one try and answers the hash to compare with; null when there is no try or no living code left. The try is
+   * taken before anything is compared and whatever comes of it, so parallel guesses get no more than there are tries.
+   */
+  async takeTry(userId: string, purpose: CodePurpose, policy: CodePolicy, now: Date): Promise<Uint8Array | null> {
+    const [row] = await this.#database.query<{ code_hash: Buffer }>(TAKE_TRY, [userId, purpose, policy.maxAttempts, now]);
+    return row?.code_hash ?? null;
+  }
+
+  /** Uses the code up; false when another one is in its place. */
+  async consume(tx: Tx, userId: string, purpose: CodePurpose, codeHash: Uint8Array<ArrayBuffer>): Promise<boolean> {
+    const { count } = await tx.oneTimeCode.deleteMany({ where: { userId, purpose, codeHash } });
+    return count === 1;
+  }
+
+  /** The state for telling why there was no try left. */
+  findNow(userId: string, purpose: CodePurpose): Promise<CodeState | null> {
+    return this.find(this.#database.prisma, userId, purpose);
+  }
+}

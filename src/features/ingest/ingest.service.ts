@@ -1,0 +1,221 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { AppError } from '../../errors/app-error.ts';
+import type { Logger } from '../../platform/logging/logger.ts';
+import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
+import type { ObjectStore } from '../../platform/object-store/object-store.ts';
+import type { AuditActor, AuditOrigin } from '../audit/index.ts';
+import type { ConflictPolicy, LedgerService, Reservation, SpaceCounters } from '../ledger/index.ts';
+import { prepend, readHead } from './body-head.ts';
+import { type Category, categoryOf, contentTypeOf } from './content-type.ts';
+import { extensionOf, fileNameFault, normalizeFileName, splitForNumber } from './file-name.ts';
+import { ReservedBody } from './reserved-body.ts';
+
+/** Bodies up to here are read whole first: their exact size is reserved and they cost the fewest steps. */
+const SMALL_BYTES = 64 * 1024;
+
+export interface IngestInput {
+  readonly space: { readonly id: string; readonly prefix: string };
+  readonly actor: AuditActor;
+  readonly origin: AuditOrigin;
+  readonly fileName: string;
+  /** As the client says; replaced by what the name stands for where it says nothing. */
+  readonly contentType: string | undefined;
+  readonly conflict: ConflictPolicy;
+  /** null keeps the tags of a file that is replaced. */
+  readonly tags: readonly string[] | null;
+  readonly body: Readable;
+  /** The length that the client's framing tells, where it does. */
+  readonly announcedBytes: number | undefined;
+}
+
+/** A file as the ledger took it in. */
+export interface IngestedFile {
+  readonly id: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly etag: string;
+  readonly contentType: string;
+  readonly category: Category;
+  readonly extension: string;
+  readonly tags: readonly string[];
+  readonly uploadedAt: Date;
+  readonly counters: SpaceCounters;
+}
+
+/** Stored, but not yet a file: the caller decides by `commit` or `abort` when it has seen the whole request. */
+export interface StagedFile {
+  readonly sizeBytes: number;
+  commit(): Promise<IngestedFile>;
+  /** Frees the reservation and removes the object; safe to repeat, nothing after `commit`. */
+  abort(): Promise<void>;
+}
+
+export interface IngestDependencies {
+  readonly ledger: LedgerService;
+  readonly store: ObjectStore;
+  readonly budget: ByteBudget;
+  readonly maxFileBytes: number;
+  readonly log: Logger;
+}
+
+interface Stored {
+  readonly reservation: Reservation;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/** The one way in: every entrance for bytes ends here (DESIGN.md point 1). */
+export class IngestService {
+  readonly #deps: IngestDependencies;
+
+  constructor(deps: IngestDependencies) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Reserves, streams into the store and hashes. Memory does not grow with the body's length. When it throws, the
+   * reservation is released and whatever was stored is buried.
+   * Errors: VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, FILE_TOO_LARGE, and those of the store.
+   */
+  async stage(input: IngestInput): Promise<StagedFile> {
+    // The body may break while nobody listens, between one step and the next; each step sees it when it reads on.
+    input.body.on('error', () => undefined);
+    const path = normalizeFileName(input.fileName);
+    const fault = fileNameFault(path);
+    if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: 'fileName', message: fault }] });
+    const contentType = contentTypeOf(path, input.contentType);
+    const target = { path, conflict: input.conflict, contentType };
+    const stored = await this.#store(input, target);
+    return this.#staged(input, target, stored);
+  }
+
+  async #store(
+    input: IngestInput,
+    target: { path: string; conflict: ConflictPolicy; contentType: string },
+  ): Promise<Stored> {
+    const { announcedBytes, body } = input;
+    this.#refuseLarger(announcedBytes ?? 0);
+    if (announcedBytes !== undefined && announcedBytes > SMALL_BYTES) {
+      return this.#storeStream(input, target, announcedBytes, body);
+    }
+    const head = await readHead(body, SMALL_BYTES, this.#deps.budget);
+    try {
+      if (!head.ended) {
+        return await this.#storeStream(input, target, announcedBytes ?? head.bytes.length, prepend(head.bytes, body));
+      }
+      this.#refuseLarger(head.bytes.length);
+      const reservation = await this.#deps.ledger.reserve(input.space, { ...target, bytes: head.bytes.length });
+      return await this.#guarded(reservation, async () => {
+        await this.#deps.store.put(reservation.objectKey, head.bytes, {
+          contentType: target.contentType,
+          sizeBytes: head.bytes.length,
+        });
+        const sha256 = createHash('sha256').update(head.bytes).digest('hex');
+        return { reservation, sizeBytes: head.bytes.length, sha256 };
+      });
+    } finally {
+      head.release();
+    }
+  }
+
+  async #storeStream(
+    input: IngestInput,
+    target: { path: string; conflict: ConflictPolicy; contentType: string },
+    bytes: number,
+    source: Readable,
+  ): Promise<Stored> {
+    const { ledger, store, budget, maxFileBytes } = this.#deps;
+    const reservation = await ledger.reserve(input.space, { ...target, bytes });
+    return this.#guarded(reservation, async () => {
+      const reserved = new ReservedBody({
+        reservedBytes: bytes,
+        maxBytes: maxFileBytes,
+        grow: (more) => ledger.grow(reservation, more),
+        budget,
+      });
+      const sending = pipeline(source, reserved);
+      const writing = store
+        .put(reservation.objectKey, reserved, { contentType: target.contentType })
+        .catch((error: unknown) => {
+          // A store that has given up reads no more: without this the sender would wait for it for ever.
+          reserved.destroy(error instanceof Error ? error : new Error(String(error)));
+          throw error;
+        });
+      // Both are awaited, so that nothing of the put is under way when the reservation is released. Whichever failed
+      // first has destroyed the body with its error, so the sender's is the cause and the store's may be the consequence.
+      const [sent, written] = await Promise.allSettled([sending, writing]);
+      if (sent.status === 'rejected') throw sent.reason;
+      if (written.status === 'rejected') throw written.reason;
+      return { reservation, sizeBytes: reserved.sizeBytes, sha256: reserved.sha256() };
+    });
+  }
+
+  /** Whatever goes wrong after the reservation, its room is given back. */
+  async #guarded<T>(reservation: Reservation, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      await this.#release(reservation);
+      throw error;
+    }
+  }
+
+  #staged(input: IngestInput, target: { path: string; contentType: string }, stored: Stored): StagedFile {
+    const { reservation, sizeBytes, sha256 } = stored;
+    let settled = false;
+    return {
+      sizeBytes,
+      commit: async () => {
+        settled = true;
+        const file = {
+          sizeBytes,
+          sha256,
+          etag: sha256,
+          contentType: target.contentType,
+          category: categoryOf(target.path, target.contentType),
+          extension: extensionOf(target.path).toLowerCase(),
+        };
+        const { actor, origin } = input;
+        const committed = await this.#deps.ledger.commit(reservation, {
+          ...file,
+          ...splitForNumber(target.path),
+          tags: input.tags,
+          audit: {
+            action: 'file.upload',
+            actorType: actor.type,
+            actorId: actor.id,
+            accessKeyId: actor.accessKeyId,
+            ...origin,
+          },
+        });
+        const { fileId: id, path, tags, uploadedAt, counters } = committed;
+        return { id, path, ...file, tags, uploadedAt, counters };
+      },
+      abort: async () => {
+        if (settled) return;
+        settled = true;
+        await this.#release(reservation);
+      },
+    };
+  }
+
+  async #release(reservation: Reservation): Promise<void> {
+    try {
+      await this.#deps.ledger.release(reservation);
+    } catch (error) {
+      // The lease ends by itself and the sweep does the same.
+      this.#deps.log.warn(
+        { err: error, uploadId: reservation.uploadId },
+        'a reservation could not be released at once',
+      );
+    }
+  }
+
+  #refuseLarger(bytes: number): void {
+    const { maxFileBytes } = this.#deps;
+    if (bytes > maxFileBytes) throw new AppError('FILE_TOO_LARGE', { details: { maxBytes: maxFileBytes } });
+  }
+}

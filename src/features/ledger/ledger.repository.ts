@@ -1,0 +1,214 @@
+import { newId } from '../../platform/crypto/random.ts';
+import type { Database } from '../../platform/db/database.ts';
+import type {
+  CommitAudit,
+  CommitInput,
+  CommitOutcome,
+  DeletedFile,
+  GrowOutcome,
+  ReserveInput,
+  ReserveOutcome,
+  SpaceCounters,
+} from './ledger.ts';
+
+interface CounterColumns {
+  readonly quota_bytes: number;
+  readonly quota_objects: number;
+  readonly used_bytes: number;
+  readonly used_objects: number;
+  readonly reserved_bytes: number;
+  readonly reserved_objects: number;
+}
+
+interface ReserveRow extends CounterColumns {
+  readonly upload_id: string;
+  readonly outcome: ReserveOutcome['outcome'];
+  readonly file_id: string;
+  readonly requested_bytes: number;
+  readonly requested_objects: number;
+}
+
+interface GrowRow extends CounterColumns {
+  readonly outcome: GrowOutcome['outcome'];
+  readonly requested_bytes: number;
+}
+
+interface CommitRow extends CounterColumns {
+  readonly upload_id: string;
+  readonly outcome: CommitOutcome['outcome'];
+  readonly file_id: string;
+  readonly path: string;
+  readonly tags: string[];
+  readonly replaced: boolean;
+  readonly uploaded_at: Date;
+  readonly requested_bytes: number;
+}
+
+const RESERVE = { name: 'ledger_reserve', text: 'SELECT * FROM ledger_reserve($1, $2, $3)' };
+const GROW = { name: 'ledger_grow', text: 'SELECT * FROM ledger_grow($1, $2, $3, $4)' };
+const COMMIT = { name: 'ledger_commit', text: 'SELECT * FROM ledger_commit($1, $2)' };
+const RELEASE = { name: 'ledger_release', text: 'SELECT ledger_release($1, $2)' };
+const DELETE = { name: 'ledger_delete', text: 'SELECT * FROM ledger_delete($1, $2, $3)' };
+const EXPIRE = { name: 'ledger_expire', text: 'SELECT ledger_expire($1) AS expired' };
+
+const RENEW = {
+  name: 'ledger_renew',
+  text: `UPDATE uploads SET lease_expires_at = now() + make_interval(secs => $2) WHERE id = ANY($1::uuid[])`,
+};
+
+const FIND_OVERDUE = {
+  name: 'ledger_find_overdue',
+  text: `SELECT DISTINCT space_id FROM uploads WHERE lease_expires_at <= now() LIMIT 500`,
+};
+
+/**
+ * The ledger's statements. Each is one call of a function of migration `ledger`, which locks the space first; nothing
+ * else in the code writes counters, reservations or the living names of a space.
+ */
+export class LedgerRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** One answer for each item, by upload id. */
+  async reserve(
+    spaceId: string,
+    items: readonly ReserveInput[],
+    leaseSeconds: number,
+  ): Promise<Map<string, ReserveOutcome>> {
+    const json = JSON.stringify(
+      items.map((item) => ({
+        id: item.uploadId,
+        path: item.path,
+        conflict: item.conflict,
+        object_key: item.objectKey,
+        content_type: item.contentType,
+        bytes: item.bytes,
+      })),
+    );
+    const rows = await this.#database.query<ReserveRow>(RESERVE, [spaceId, json, leaseSeconds]);
+    return new Map(rows.map((row) => [row.upload_id, toReserveOutcome(row)]));
+  }
+
+  async grow(spaceId: string, uploadId: string, bytes: number, leaseSeconds: number): Promise<GrowOutcome> {
+    const [row] = await this.#database.query<GrowRow>(GROW, [spaceId, uploadId, bytes, leaseSeconds]);
+    if (!row) return { outcome: 'gone' };
+    if (row.outcome !== 'refused') return { outcome: row.outcome };
+    return { outcome: 'refused', requestedBytes: row.requested_bytes, counters: toCounters(row) };
+  }
+
+  /** One answer for each item, by upload id. */
+  async commit(spaceId: string, items: readonly CommitInput[]): Promise<Map<string, CommitOutcome>> {
+    const json = JSON.stringify(
+      items.map((item) => ({
+        upload_id: item.uploadId,
+        file_id: newId(),
+        usage_id: newId(),
+        stem: item.stem,
+        suffix: item.suffix,
+        size_bytes: item.sizeBytes,
+        sha256: item.sha256,
+        etag: item.etag,
+        content_type: item.contentType,
+        category: item.category,
+        extension: item.extension,
+        tags: item.tags,
+        audit: { id: newId(), action: item.audit.action, ...auditColumns(item.audit) },
+      })),
+    );
+    const rows = await this.#database.query<CommitRow>(COMMIT, [spaceId, json]);
+    return new Map(rows.map((row) => [row.upload_id, toCommitOutcome(row)]));
+  }
+
+  async release(spaceId: string, uploadId: string): Promise<void> {
+    await this.#database.query(RELEASE, [spaceId, uploadId]);
+  }
+
+  /** Takes the files of these paths out of the space; answers those that were there. */
+  async delete(spaceId: string, paths: readonly string[], audit: Omit<CommitAudit, 'action'>): Promise<DeletedFile[]> {
+    const items = [...new Set(paths)].map((path) => ({ path, usage_id: newId(), audit_id: newId() }));
+    const rows = await this.#database.query<{ file_id: string; path: string; size_bytes: number }>(DELETE, [
+      spaceId,
+      JSON.stringify(items),
+      JSON.stringify(auditColumns(audit)),
+    ]);
+    return rows.map((row) => ({ fileId: row.file_id, path: row.path, sizeBytes: row.size_bytes }));
+  }
+
+  /** Puts the leases of transfers that are under way off by `leaseSeconds` from now. */
+  async renew(uploadIds: readonly string[], leaseSeconds: number): Promise<void> {
+    await this.#database.query(RENEW, [uploadIds, leaseSeconds]);
+  }
+
+  /** Frees what overdue leases hold, up to 500 spaces a call; answers how many uploads. */
+  async expireOverdue(): Promise<number> {
+    const spaces = await this.#database.query<{ space_id: string }>(FIND_OVERDUE, []);
+    let expired = 0;
+    for (const { space_id: spaceId } of spaces) {
+      const [row] = await this.#database.query<{ expired: number }>(EXPIRE, [spaceId]);
+      expired += row?.expired ?? 0;
+    }
+    return expired;
+  }
+}
+
+function toCounters(row: CounterColumns): SpaceCounters {
+  return {
+    quotaBytes: row.quota_bytes,
+    quotaObjects: row.quota_objects,
+    usedBytes: row.used_bytes,
+    usedObjects: row.used_objects,
+    reservedBytes: row.reserved_bytes,
+    reservedObjects: row.reserved_objects,
+  };
+}
+
+function toReserveOutcome(row: ReserveRow): ReserveOutcome {
+  switch (row.outcome) {
+    case 'exists':
+      return { outcome: 'exists', fileId: row.file_id };
+    case 'refused':
+      return {
+        outcome: 'refused',
+        requestedBytes: row.requested_bytes,
+        requestedObjects: row.requested_objects,
+        counters: toCounters(row),
+      };
+    default:
+      return { outcome: row.outcome };
+  }
+}
+
+function toCommitOutcome(row: CommitRow): CommitOutcome {
+  switch (row.outcome) {
+    case 'committed':
+      return {
+        outcome: 'committed',
+        fileId: row.file_id,
+        path: row.path,
+        tags: row.tags,
+        replaced: row.replaced,
+        uploadedAt: row.uploaded_at,
+        counters: toCounters(row),
+      };
+    case 'exists':
+      return { outcome: 'exists', fileId: row.file_id };
+    case 'refused':
+      return { outcome: 'refused', requestedBytes: row.requested_bytes, counters: toCounters(row) };
+    default:
+      return { outcome: 'gone' };
+  }
+}
+
+function auditColumns(audit: Omit<CommitAudit, 'action'>): Record<string, string | null> {
+  return {
+    actor_type: audit.actorType,
+    actor_id: audit.actorId,
+    access_key_id: audit.accessKeyId,
+    ip: audit.ip,
+    user_agent: audit.userAgent,
+    request_id: audit.requestId,
+  };
+}

@@ -1,0 +1,147 @@
+import { AppError } from '../../errors/app-error.ts';
+import { newId } from '../../platform/crypto/random.ts';
+import type { Logger } from '../../platform/logging/logger.ts';
+import { LEASE_SECONDS, LeaseKeeper } from './lease-keeper.ts';
+import type { LedgerRepository } from './ledger.repository.ts';
+import type {
+  CommitAudit,
+  CommitInput,
+  CommitOutcome,
+  ConflictPolicy,
+  DeletedFile,
+  ReserveInput,
+  ReserveOutcome,
+  SpaceCounters,
+} from './ledger.ts';
+import { SpaceLane } from './space-lane.ts';
+
+export interface LedgerDependencies {
+  readonly repository: LedgerRepository;
+  readonly log: Logger;
+}
+
+/** Room that is held for one upload, and where its object goes. */
+export interface Reservation {
+  readonly uploadId: string;
+  readonly spaceId: string;
+  readonly objectKey: string;
+}
+
+/** A file that is now in the space, and the counters right after. */
+export type Committed = Extract<CommitOutcome, { outcome: 'committed' }>;
+
+/**
+ * Quota as a ledger: reserve -> transfer -> commit | release. Used plus reserved never passes the quota at any instant
+ * and in any number of processes, because one conditional UPDATE gives out all room.
+ */
+export class LedgerService {
+  readonly #repository: LedgerRepository;
+  readonly #leases: LeaseKeeper;
+  readonly #reserving: SpaceLane<ReserveInput, ReserveOutcome>;
+  readonly #committing: SpaceLane<CommitInput, CommitOutcome>;
+
+  constructor(deps: LedgerDependencies) {
+    const { repository, log } = deps;
+    this.#repository = repository;
+    this.#leases = new LeaseKeeper({ renew: (ids, seconds) => repository.renew(ids, seconds), log });
+    this.#reserving = new SpaceLane((spaceId, items) => repository.reserve(spaceId, items, LEASE_SECONDS));
+    this.#committing = new SpaceLane((spaceId, items) => repository.commit(spaceId, items));
+  }
+
+  /**
+   * Holds `bytes` and one object, or only the difference where a file is replaced, before anything is stored.
+   * Errors: QUOTA_EXCEEDED, FILE_EXISTS.
+   */
+  async reserve(
+    space: { readonly id: string; readonly prefix: string },
+    file: {
+      readonly path: string;
+      readonly conflict: ConflictPolicy;
+      readonly contentType: string;
+      readonly bytes: number;
+    },
+  ): Promise<Reservation> {
+    const uploadId = newId();
+    const objectKey = `${space.prefix}${newId()}`;
+    const answer = await this.#reserving.submit(space.id, { uploadId, objectKey, ...file });
+    if (answer.outcome === 'exists') throw fileExists(answer.fileId, file.path);
+    if (answer.outcome === 'refused')
+      throw quotaExceeded(answer.counters, answer.requestedBytes, answer.requestedObjects);
+    if (answer.outcome === 'gone') throw new AppError('API_KEY_NOT_FOUND');
+    this.#leases.hold(uploadId);
+    return { uploadId, spaceId: space.id, objectKey };
+  }
+
+  /** Holds `bytes` more for an upload whose length was not known. Errors: QUOTA_EXCEEDED, DEPENDENCY_UNAVAILABLE (lease lost). */
+  async grow(reservation: Reservation, bytes: number): Promise<void> {
+    const { spaceId, uploadId } = reservation;
+    const answer = await this.#repository.grow(spaceId, uploadId, bytes, LEASE_SECONDS);
+    if (answer.outcome === 'refused') throw quotaExceeded(answer.counters, answer.requestedBytes, 0);
+    if (answer.outcome === 'gone') throw leaseLost();
+  }
+
+  /**
+   * Turns a stored object into a file in one statement. Errors: FILE_EXISTS, QUOTA_EXCEEDED, DEPENDENCY_UNAVAILABLE;
+   * after each of these three the upload is released. When the database's answer is lost the outcome is open: the lease
+   * then ends by itself, and the object stays exactly if the commit took place.
+   */
+  async commit(reservation: Reservation, file: Omit<CommitInput, 'uploadId'>): Promise<Committed> {
+    const { spaceId, uploadId } = reservation;
+    try {
+      const answer = await this.#committing.submit(spaceId, { uploadId, ...file });
+      if (answer.outcome === 'committed') return answer;
+      if (answer.outcome === 'exists') throw fileExists(answer.fileId, `${file.stem}${file.suffix}`);
+      if (answer.outcome === 'refused') throw quotaExceeded(answer.counters, answer.requestedBytes, 0);
+      throw leaseLost();
+    } finally {
+      this.#leases.drop(uploadId);
+    }
+  }
+
+  /** Gives the room back and has whatever was stored removed; safe to repeat. */
+  async release(reservation: Reservation): Promise<void> {
+    this.#leases.drop(reservation.uploadId);
+    await this.#repository.release(reservation.spaceId, reservation.uploadId);
+  }
+
+  /** Takes up to 1000 files out of a space in one statement; answers those that were there. */
+  delete(spaceId: string, paths: readonly string[], audit: Omit<CommitAudit, 'action'>): Promise<DeletedFile[]> {
+    return this.#repository.delete(spaceId, paths, audit);
+  }
+
+  /** The job that frees what dead processes held; answers how many uploads. */
+  expireOverdue(): Promise<number> {
+    return this.#repository.expireOverdue();
+  }
+
+  stop(): void {
+    this.#leases.stop();
+  }
+}
+
+function quotaExceeded(counters: SpaceCounters, requestedBytes: number, requestedObjects: number): AppError {
+  const { quotaBytes, quotaObjects, usedBytes, usedObjects, reservedBytes, reservedObjects } = counters;
+  const objectsAreShort = requestedObjects > 0 && usedObjects + reservedObjects + requestedObjects > quotaObjects;
+  return new AppError('QUOTA_EXCEEDED', {
+    details: objectsAreShort
+      ? {
+          limit: 'objects',
+          quota: quotaObjects,
+          used: usedObjects,
+          reserved: reservedObjects,
+          requested: requestedObjects,
+        }
+      : { limit: 'bytes', quota: quotaBytes, used: usedBytes, reserved: reservedBytes, requested: requestedBytes },
+  });
+}
+
+function fileExists(fileId: string, fileName: string): AppError {
+  return new AppError('FILE_EXISTS', { details: { id: fileId, fileName } });
+}
+
+function leaseLost(): AppError {
+  return new AppError('DEPENDENCY_UNAVAILABLE', {
+    message: 'The upload took too long to be confirmed and was given up; send it again',
+    retryAfterSeconds: 1,
+  });
+}

@@ -1,0 +1,70 @@
+import type { Clock } from '../../platform/clock/clock.ts';
+import type { Sealer } from '../../platform/crypto/seal.ts';
+import type { Tx } from '../../platform/db/unit-of-work.ts';
+import type { JobSender } from '../../platform/queue/job-queue.ts';
+import { mailSendJob } from './mail.jobs.ts';
+import { sealLetter } from './sealed-mail.ts';
+import type { MailContent } from './templates/layout.ts';
+import { approvedMail, newRequestMail, otpMail, type RequestFacts, rejectedMail } from './templates/templates.ts';
+
+export interface MailDependencies {
+  readonly queue: JobSender;
+  readonly sealer: Sealer;
+  readonly clock: Clock;
+  /** Origin of the links in mails. Never what a request says of itself: that would let a stranger choose it. */
+  readonly publicUrl: string | undefined;
+}
+
+/**
+ * Writes mails and puts them into the queue, in the transaction of what they tell of. A mail server that is slow or
+ * dead is the worker's affair: no request waits for it.
+ */
+export class MailService {
+  readonly #deps: MailDependencies;
+
+  constructor(deps: MailDependencies) {
+    this.#deps = deps;
+  }
+
+  /** `expiresAt`: when the code ends, and with it the use of the mail. */
+  async sendOtp(tx: Tx, to: string, otp: { readonly code: string; readonly expiresAt: Date }): Promise<void> {
+    const validMinutes = Math.round((otp.expiresAt.getTime() - this.#deps.clock.now().getTime()) / 60_000);
+    await this.#send(tx, [to], otpMail({ code: otp.code, validMinutes }), otp.expiresAt);
+  }
+
+  async sendNewRequest(
+    tx: Tx,
+    admins: readonly string[],
+    request: RequestFacts & { readonly requestId: string; readonly requester: string; readonly reason: string },
+  ): Promise<void> {
+    const reviewUrl = this.#url(`/api/apiKeys/request/admin/review/${request.requestId}`);
+    await this.#send(tx, admins, newRequestMail({ ...request, reviewUrl }), null);
+  }
+
+  async sendApproved(
+    tx: Tx,
+    to: string,
+    grant: RequestFacts & { readonly apiKeyId: string; readonly accessKeyId: string; readonly comment: string | null },
+  ): Promise<void> {
+    const claimUrl = this.#url(`/api/apiKeys/${grant.apiKeyId}/claim`);
+    await this.#send(tx, [to], approvedMail({ ...grant, claimUrl }), null);
+  }
+
+  async sendRejected(tx: Tx, to: string, request: RequestFacts & { readonly comment: string | null }): Promise<void> {
+    await this.#send(tx, [to], rejectedMail(request), null);
+  }
+
+  /** A job for each recipient, so that one bad address holds up nobody else. */
+  async #send(tx: Tx, recipients: readonly string[], content: MailContent, usefulUntil: Date | null): Promise<void> {
+    const { queue, sealer, clock } = this.#deps;
+    const writtenAt = clock.now().toISOString();
+    const jobs = recipients.map((to) =>
+      sealLetter(sealer, { to, ...content, writtenAt, usefulUntil: usefulUntil?.toISOString() ?? null }),
+    );
+    await queue.enqueueMany(tx, mailSendJob, jobs);
+  }
+
+  #url(path: string): string {
+    return `${this.#deps.publicUrl ?? ''}${path}`;
+  }
+}

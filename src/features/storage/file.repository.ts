@@ -1,0 +1,228 @@
+import type { Database } from '../../platform/db/database.ts';
+import { decodeCursor, encodeCursor } from '../../platform/keyset.ts';
+import { endOfPrefix } from './path-range.ts';
+import type { ListFilter, ListQuery, ListSort, StoredFile } from './stored-file.ts';
+
+interface FileRow {
+  readonly id: string;
+  readonly path: string;
+  readonly object_key: string;
+  readonly size_bytes: number;
+  readonly sha256: string;
+  readonly etag: string;
+  readonly content_type: string;
+  readonly category: string;
+  readonly extension: string;
+  readonly tags: string[];
+  readonly status: StoredFile['status'];
+  readonly uploaded_at: Date;
+  readonly modified_at: Date;
+}
+
+const COLUMNS = `id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags, status, uploaded_at, modified_at`;
+
+const FIND = {
+  name: 'files_find',
+  text: `SELECT ${COLUMNS} FROM files WHERE space_id = $1 AND path = $2 AND deleted_at IS NULL`,
+};
+
+const FIND_MANY = {
+  name: 'files_find_many',
+  text: `SELECT ${COLUMNS} FROM files WHERE space_id = $1 AND path = ANY($2::text[]) AND deleted_at IS NULL`,
+};
+
+const PATHS_BELOW = {
+  name: 'files_paths_below',
+  text: `SELECT path FROM files
+    WHERE space_id = $1 AND deleted_at IS NULL AND path >= $2 AND ($3::text IS NULL OR path < $3) AND uploaded_at <= $4
+    ORDER BY path LIMIT $5`,
+};
+
+/** What sorts a listing, besides the id that makes it unique, and the index that serves it. */
+const SORT_COLUMN = { name: 'path', date: 'uploaded_at', size: 'size_bytes' } as const satisfies Record<ListSort, string>;
+
+export interface FilePage {
+  readonly files: readonly StoredFile[];
+  readonly folders: readonly string[];
+  readonly nextCursor: string | null;
+}
+
+/** Reads the living files of a space; every method takes the space, so none can be read without its tenant. */
+export class FileRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async find(spaceId: string, path: string): Promise<StoredFile | null> {
+    const [row] = await this.#database.query<FileRow>(FIND, [spaceId, path]);
+    return row ? toFile(row) : null;
+  }
+
+  /** Up to `limit` paths with this prefix, of files that were there at `before`, by path. */
+  async pathsBelow(spaceId: string, prefix: string, before: Date, limit: number): Promise<string[]> {
+    const values = [spaceId, prefix, endOfPrefix(prefix), before, limit];
+    const rows = await this.#database.query<{ path: string }>(PATHS_BELOW, values);
+    return rows.map(({ path }) => path);
+  }
+
+  /** A page by keyset: its cost does not depend on how far in the list it lies. */
+  async list(spaceId: string, query: ListQuery): Promise<FilePage> {
+    return query.delimited && query.sort === 'name' && !hasFileFilter(query)
+      ? this.#listFolder(spaceId, query)
+      : this.#listFlat(spaceId, query);
+  }
+
+  async #listFlat(spaceId: string, query: ListQuery): Promise<FilePage> {
+    const column = SORT_COLUMN[query.sort];
+    const values: unknown[] = [spaceId];
+    const bind = (value: unknown) => `$${values.push(value)}`;
+    const where = ['space_id = $1', 'deleted_at IS NULL', ...conditions(query, bind)];
+    const [comparison, direction] = query.order === 'asc' ? ['>', 'ASC'] : ['<', 'DESC'];
+    if (query.cursor !== undefined) {
+      if (query.sort === 'name') {
+        where.push(`path ${comparison} ${bind(decodeCursor(query.cursor, 'string')[0])}`);
+      } else {
+        const [position, id] = decodeCursor(query.cursor, 'number', 'string');
+        const value = query.sort === 'date' ? bind(new Date(position)) : bind(position);
+        where.push(`(${column}, id) ${comparison} (${value}, ${bind(uuidOrNil(id))}::uuid)`);
+      }
+    }
+    const tieBreak = query.sort === 'name' ? '' : `, id ${direction}`;
+    const text = `SELECT ${COLUMNS} FROM files WHERE ${where.join(' AND ')}
+      ORDER BY ${column} ${direction}${tieBreak} LIMIT ${bind(query.limit + 1)}`;
+    const rows = await this.#database.query<FileRow>({ name: statementName(query), text }, values);
+    const files = rows.slice(0, query.limit).map(toFile);
+    const folders = query.delimited && query.cursor === undefined ? await this.#foldersBelow(spaceId, query.prefix) : [];
+    const last = files.at(-1);
+    return { files, folders, nextCursor: rows.length > query.limit && last ? encodeCursor(positionOf(last, query.sort)) : null };
+  }
+
+  /** One level of names: skips from each folder to what comes after it, so its cost is the page's, not the folder's. */
+  async #listFolder(spaceId: string, query: ListQuery): Promise<FilePage> {
+    const after = query.cursor === undefined ? null : decodeCursor(query.cursor, 'string')[0];
+    const entries = await this.#walk(spaceId, query, after, query.limit + 1);
+    const page = entries.slice(0, query.limit);
+    const names = page.filter((entry) => !entry.endsWith('/'));
+    const rows = await this.#database.query<FileRow>(FIND_MANY, [spaceId, names]);
+    const byPath = new Map(rows.map((row) => [row.path, toFile(row)]));
+    const last = page.at(-1);
+    return {
+      files: names.flatMap((name) => byPath.get(name) ?? []),
+      folders: page.filter((entry) => entry.endsWith('/')),
+      nextCursor: entries.length > query.limit && last !== undefined ? encodeCursor([last]) : null,
+    };
+  }
+
+  async #foldersBelow(spaceId: string, prefix: string): Promise<string[]> {
+    const folders: string[] = [];
+    for (let after: string | null = null; folders.length < 1000; ) {
+      const entries: string[] = await this.#walk(spaceId, { prefix, order: 'asc' }, after, 1000);
+      folders.push(...entries.filter((entry) => entry.endsWith('/')));
+      after = entries.at(-1) ?? null;
+      if (entries.length < 1000) break;
+    }
+    return folders;
+  }
+
+  /** Names of files and folders (ending in `/`) directly below a prefix, in order, after `after`. */
+  async #walk(
+    spaceId: string,
+    { prefix, order }: Pick<ListQuery, 'prefix' | 'order'>,
+    after: string | null,
+    limit: number,
+  ): Promise<string[]> {
+    const ascending = order === 'asc';
+    const bounds = ascending
+      ? { start: after === null ? prefix : pastEntry(after), within: '($3::text IS NULL OR path < $3)' }
+      : { start: after ?? endOfPrefix(prefix), within: 'path >= $3' };
+    const edge = ascending ? endOfPrefix(prefix) : prefix;
+    const next = (from: string) => `SELECT path FROM files WHERE space_id = $1 AND deleted_at IS NULL
+      AND ${ascending ? `path >= ${from}` : `(${from} IS NULL OR path < ${from})`} AND ${bounds.within}
+      ORDER BY path ${ascending ? 'ASC' : 'DESC'} LIMIT 1`;
+    // A folder's name and where to go on: behind everything in it, or behind the file.
+    const split = `CASE WHEN strpos(substr(path, length($4::text) + 1), '/') > 0
+      THEN substr(path, 1, length($4::text) + strpos(substr(path, length($4::text) + 1), '/')) ELSE path END`;
+    const goOn = ascending
+      ? `CASE WHEN entry LIKE '%/' THEN left(entry, -1) || '0' ELSE entry || chr(1) END`
+      : 'entry';
+    const text = `WITH RECURSIVE walk(entry, n) AS (
+        SELECT ${split}, 1 FROM (${next('$2::text')}) first
+        UNION ALL
+        SELECT following.entry, walk.n + 1 FROM walk, LATERAL (SELECT ${split} AS entry FROM (${next(`(${goOn})`)}) found) following
+        WHERE walk.n < $5
+      ) SELECT entry FROM walk ORDER BY n`;
+    const rows = await this.#database.query<{ entry: string }>({ name: `files_walk_${order}`, text }, [
+      spaceId,
+      bounds.start,
+      edge,
+      prefix,
+      limit,
+    ]);
+    return rows.map(({ entry }) => entry);
+  }
+}
+
+/** '0' is the character after '/', and chr(1) sorts before every character that a name may hold. */
+function pastEntry(entry: string): string {
+  return entry.endsWith('/') ? `${entry.slice(0, -1)}0` : `${entry}\u0001`;
+}
+
+function hasFileFilter(filter: ListFilter): boolean {
+  return filter.search !== undefined || filter.category !== undefined || filter.tag !== undefined;
+}
+
+function conditions(filter: ListFilter, bind: (value: unknown) => string): string[] {
+  const found: string[] = [];
+  if (filter.prefix !== '') {
+    found.push(`path >= ${bind(filter.prefix)}`);
+    const end = endOfPrefix(filter.prefix);
+    if (end !== null) found.push(`path < ${bind(end)}`);
+  }
+  if (filter.delimited) found.push(`strpos(substr(path, length(${bind(filter.prefix)}::text) + 1), '/') = 0`);
+  if (filter.search !== undefined) found.push(`path ILIKE ${bind(`%${filter.search.replace(/[\\%_]/g, '\\$&')}%`)}`);
+  if (filter.category !== undefined) found.push(`category = ${bind(filter.category)}`);
+  if (filter.tag !== undefined) found.push(`tags @> ARRAY[${bind(filter.tag)}]`);
+  return found;
+}
+
+/** One name for each shape of the statement, as prepared statements must have. */
+function statementName(query: ListQuery): string {
+  const parts = [
+    query.prefix === '' ? '' : endOfPrefix(query.prefix) === null ? 'q' : 'p',
+    query.delimited ? 'd' : '',
+    query.search === undefined ? '' : 's',
+    query.category === undefined ? '' : 'c',
+    query.tag === undefined ? '' : 't',
+    query.cursor === undefined ? '' : 'k',
+  ];
+  return `files_list_${query.sort}_${query.order}_${parts.join('')}`;
+}
+
+function positionOf(file: StoredFile, sort: ListSort): (string | number)[] {
+  if (sort === 'name') return [file.path];
+  return [sort === 'date' ? file.uploadedAt.getTime() : file.sizeBytes, file.id];
+}
+
+function uuidOrNil(text: string): string {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text : '00000000-0000-0000-0000-000000000000';
+}
+
+function toFile(row: FileRow): StoredFile {
+  return {
+    id: row.id,
+    path: row.path,
+    objectKey: row.object_key,
+    sizeBytes: row.size_bytes,
+    sha256: row.sha256,
+    etag: row.etag,
+    contentType: row.content_type,
+    category: row.category,
+    extension: row.extension,
+    tags: row.tags,
+    status: row.status,
+    uploadedAt: row.uploaded_at,
+    modifiedAt: row.modified_at,
+  };
+}

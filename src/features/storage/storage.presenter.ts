@@ -1,0 +1,70 @@
+import type { SpaceSnapshot } from '../access/index.ts';
+import type { IngestedFile } from '../ingest/index.ts';
+import type { SpaceCounters } from '../ledger/index.ts';
+import type { Deletion } from './storage.service.ts';
+import type { StoredFile } from './stored-file.ts';
+
+type FileLike = Omit<StoredFile, 'objectKey' | 'status' | 'modifiedAt'> & Partial<Pick<StoredFile, 'status' | 'modifiedAt'>>;
+
+/** API.md's `file`. */
+export function presentFile(file: FileLike | IngestedFile) {
+  const { status = 'READY', modifiedAt = file.uploadedAt }: Partial<Pick<StoredFile, 'status' | 'modifiedAt'>> = file as FileLike;
+  return {
+    id: file.id,
+    fileName: file.path,
+    size: file.sizeBytes,
+    contentType: file.contentType,
+    category: file.category,
+    extension: file.extension,
+    checksumSha256: file.sha256,
+    etag: file.etag,
+    status,
+    tags: file.tags,
+    uploadedAt: file.uploadedAt.toISOString(),
+    lastModified: modifiedAt.toISOString(),
+    thumbnails: null,
+  };
+}
+
+/** API.md's `usage`. */
+export function presentUsage(counters: SpaceCounters, lastUpdated: Date) {
+  return {
+    bytesUsed: counters.usedBytes,
+    objects: counters.usedObjects,
+    bytesReserved: counters.reservedBytes,
+    trashBytes: 0,
+    versionBytes: 0,
+    lastUpdated: lastUpdated.toISOString(),
+  };
+}
+
+/** Usage held against the quota; percentages with two decimals. */
+export function presentQuotaUsage(space: SpaceSnapshot) {
+  const quotaExceeded = space.usedBytes >= space.quotaBytes || space.usedObjects >= space.quotaObjects;
+  return {
+    usage: presentUsage(space, space.updatedAt),
+    quota: { maxBytes: space.quotaBytes, maxObjects: space.quotaObjects, canUpload: !quotaExceeded, quotaExceeded },
+    usagePercentage: {
+      bytes: percentage(space.usedBytes, space.quotaBytes),
+      objects: percentage(space.usedObjects, space.quotaObjects),
+    },
+  };
+}
+
+/** API.md's answer to a bulk delete. */
+export function presentDeletion({ deleted, missing }: Deletion) {
+  return {
+    deleted,
+    failed: missing.map((fileName) => ({ fileName, reason: 'FILE_NOT_FOUND' })),
+    summary: {
+      requested: deleted.length + missing.length,
+      deleted: deleted.length,
+      failed: missing.length,
+      sizeFreed: deleted.reduce((sum, { sizeFreed }) => sum + sizeFreed, 0),
+    },
+  };
+}
+
+function percentage(part: number, whole: number): number {
+  return whole === 0 ? 100 : Math.round((part / whole) * 10_000) / 100;
+}

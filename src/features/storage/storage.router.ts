@@ -1,0 +1,261 @@
+import { z } from 'zod';
+import { AppError } from '../../errors/app-error.ts';
+import { sendContent } from '../../http/content.ts';
+import { receiveFile } from '../../http/multipart-upload.ts';
+import { pageMeta } from '../../http/paging.ts';
+import { accepted, created, ok, type Route, route } from '../../http/route.ts';
+import { setQuotaHeaders } from '../../http/router.ts';
+import type { Clock } from '../../platform/clock/clock.ts';
+import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
+import { contentDisposition } from './content-disposition.ts';
+import { presentDeletion, presentFile, presentQuotaUsage, presentUsage } from './storage.presenter.ts';
+import * as schemas from './storage.schemas.ts';
+import type { StorageService } from './storage.service.ts';
+
+const TAG = 'Storage';
+/** 1000 names of 1024 bytes, escaped as badly as JSON allows. */
+const BULK_BODY_BYTES = 8 * 1024 * 1024;
+
+/** `/storage`: files by path, for a key's pocket or a user's drive. */
+export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/storage/upload',
+      operationId: 'uploadFile',
+      tag: TAG,
+      summary: 'Upload a file',
+      description:
+        'Streams one file of a multipart form into the space. The name is `fileName`, else the part’s own file name. Any size up to the server’s limit and the quota; a replacement counts the difference.',
+      access: 'space:write',
+      query: schemas.uploadQuery,
+      multipartField: 'file',
+      success: {
+        201: {
+          description: 'The file, and the usage right after',
+          data: z.object({ file: schemas.file, usage: schemas.usage }),
+          example: { file: schemas.EXAMPLE_FILE, usage: schemas.EXAMPLE_USAGE },
+        },
+      },
+      errors: ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, query, context, req, res }) => {
+        const staged = await receiveFile(req, res, 'file', (part) =>
+          storage.stage(principal, context, {
+            fileName: query.fileName ?? part.originalName,
+            contentType: part.contentType,
+            conflict: query.conflict,
+            tags: query.tags ?? null,
+            body: part.body,
+            announcedBytes: part.announcedBytes,
+          }),
+        );
+        const file = await staged.commit();
+        setQuotaHeaders(res, { space: { ...principal.space, ...file.counters } });
+        return created('File uploaded', { file: presentFile(file), usage: presentUsage(file.counters, file.uploadedAt) });
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/storage/files',
+      operationId: 'listFiles',
+      tag: TAG,
+      summary: 'List files',
+      description: 'A page of the files in the space. With `delimiter=/` one level of names, deeper ones as `folders`.',
+      access: 'space:list',
+      query: schemas.listQuery,
+      success: {
+        200: {
+          description: 'A page of files',
+          data: z.object({ files: z.array(schemas.file), folders: z.array(z.string()).optional() }),
+          meta: pageMeta,
+          example: { files: [schemas.EXAMPLE_FILE] },
+        },
+      },
+      errors: ['DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, query }) => {
+        const { delimiter, ...rest } = query;
+        const delimited = delimiter !== undefined;
+        const page = await storage.list(principal, { ...rest, delimited });
+        const filtered = delimited || [query.prefix, query.search, query.category, query.tag].some((value) => value);
+        return ok(
+          'Files',
+          { files: page.files.map(presentFile), ...(delimited ? { folders: page.folders } : {}) },
+          { nextCursor: page.nextCursor, limit: query.limit, ...(filtered ? {} : { total: principal.space.usedObjects }) },
+        );
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/storage/files/bulk-delete',
+      operationId: 'bulkDeleteFiles',
+      tag: TAG,
+      summary: 'Delete many files',
+      description: 'Deletes up to 1000 named files, or all below a prefix; a prefix of more than 1000 files becomes a job.',
+      access: 'space:delete',
+      body: schemas.bulkDeleteBody,
+      bodyLimitBytes: BULK_BODY_BYTES,
+      bodyExample: { fileNames: ['photos/2026/cat.jpg', 'photos/2026/dog.jpg'] },
+      success: {
+        200: {
+          description: 'What was deleted and what was not there',
+          data: schemas.bulkDeleteData,
+          example: {
+            deleted: [{ fileName: 'photos/2026/cat.jpg', sizeFreed: 48213 }],
+            failed: [{ fileName: 'photos/2026/dog.jpg', reason: 'FILE_NOT_FOUND' }],
+            summary: { requested: 2, deleted: 1, failed: 1, sizeFreed: 48213 },
+          },
+        },
+        202: {
+          description: 'More than 1000 files: a job deletes them',
+          data: z.object({ jobId: z.string() }),
+          example: { jobId: '019aa2f4-7d1c-7e5a-9a55-0c6f1b1f6a02' },
+        },
+      },
+      errors: ['BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, body, context }) => {
+        if ('fileNames' in body) {
+          return ok('Files deleted', presentDeletion(await storage.deleteMany(principal, context, body.fileNames)));
+        }
+        const outcome = await storage.deletePrefix(principal, context, body.prefix);
+        return 'jobId' in outcome
+          ? accepted('The files are being deleted', { jobId: outcome.jobId })
+          : ok('Files deleted', presentDeletion(outcome.deletion));
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/storage/files/:fileName',
+      operationId: 'presignDownload',
+      tag: TAG,
+      summary: 'Get a download link',
+      description: 'A presigned URL that downloads the file’s present content without credentials until it expires.',
+      access: 'space:read',
+      params: schemas.fileNameParams,
+      query: schemas.linkQuery,
+      success: {
+        200: {
+          description: 'The link',
+          data: z.object({ fileName: z.string(), downloadUrl: z.url(), expiresIn: z.number().int() }),
+          example: {
+            fileName: 'photos/2026/cat.jpg',
+            downloadUrl: 'https://files.example.com/objects/apikeys/AKIAEXAMPLE/019aa2f4?signature=...',
+            expiresIn: 3600,
+          },
+        },
+      },
+      errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, query, context }) => {
+        const { file, request } = await storage.presignDownload(principal, params.fileName, {
+          expiresInSeconds: query.expiresIn,
+          disposition: query.disposition,
+          publicOrigin: context.publicOrigin,
+        });
+        return ok('Download link', { fileName: file.path, downloadUrl: request.url, expiresIn: query.expiresIn });
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/storage/files/:fileName/content',
+      operationId: 'downloadFile',
+      tag: TAG,
+      summary: 'Download a file',
+      description:
+        'The bytes through the API. Understands Range (one range), If-Range, If-None-Match, If-Match and the date forms; HEAD answers the same headers.',
+      access: 'space:read',
+      params: schemas.fileNameParams,
+      stream: {
+        contentType: 'application/octet-stream',
+        statuses: {
+          200: 'The whole content',
+          206: 'The range asked for',
+          304: 'Not modified',
+          412: 'A precondition does not hold',
+          416: 'The range lies outside the file',
+        },
+      },
+      errors: ['FILE_NOT_FOUND', 'PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, req, res }) => {
+        let answer: ContentAnswer | undefined;
+        const { file, opened } = await storage.open(principal, params.fileName, (found) => {
+          answer = negotiateContent(req.method, req.headers, {
+            sizeBytes: found.sizeBytes,
+            etag: found.etag,
+            lastModified: found.modifiedAt,
+          });
+          if (req.method === 'HEAD' || answer.status >= 300) return null;
+          return { range: answer.status === 206 ? answer.range : undefined };
+        });
+        if (!answer) throw new Error('no answer was negotiated');
+        res.setHeaders(new Map(Object.entries(answer.headers)));
+        if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
+        if (answer.status === 416) throw new AppError('RANGE_NOT_SATISFIABLE', { details: { size: file.sizeBytes } });
+        res.status(answer.status);
+        res.setHeader('Content-Type', file.contentType);
+        res.setHeader('Content-Disposition', contentDisposition(file.path, file.contentType, 'auto'));
+        await sendContent(res, opened?.body);
+        return undefined;
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/storage/files/:fileName/metadata',
+      operationId: 'getFileMetadata',
+      tag: TAG,
+      summary: 'Get a file’s metadata',
+      description: 'All that is known of a file but its bytes.',
+      access: 'space:read',
+      params: schemas.fileNameParams,
+      success: {
+        200: { description: 'The file', data: z.object({ file: schemas.file }), example: { file: schemas.EXAMPLE_FILE } },
+      },
+      errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params }) =>
+        ok('File', { file: presentFile(await storage.getFile(principal, params.fileName)) }),
+    }),
+    route({
+      method: 'delete',
+      path: '/storage/files/:fileName',
+      operationId: 'deleteFile',
+      tag: TAG,
+      summary: 'Delete a file',
+      description: 'The name is free and the usage down at once; the object is removed by a job.',
+      access: 'space:delete',
+      params: schemas.fileNameParams,
+      success: {
+        200: {
+          description: 'What was freed',
+          data: z.object({ fileName: z.string(), sizeFreed: z.number().int(), deletedAt: z.iso.datetime() }),
+          example: { fileName: 'photos/2026/cat.jpg', sizeFreed: 48213, deletedAt: '2026-11-21T09:05:00.000Z' },
+        },
+      },
+      errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, context }) => {
+        const gone = await storage.delete(principal, context, params.fileName);
+        return ok('File deleted', { ...gone, deletedAt: clock.now().toISOString() });
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/storage/usage',
+      operationId: 'getUsage',
+      tag: TAG,
+      summary: 'Get usage and quota',
+      description: 'The counters of the space as they stand; exact, and as cheap with a million files as with none.',
+      access: 'space:any',
+      success: {
+        200: {
+          description: 'Usage and quota',
+          data: schemas.usageData,
+          example: {
+            usage: schemas.EXAMPLE_USAGE,
+            quota: { maxBytes: 5368709120, maxObjects: 10000, canUpload: true, quotaExceeded: false },
+            usagePercentage: { bytes: 0, objects: 0.01 },
+          },
+        },
+      },
+      errors: ['DEPENDENCY_UNAVAILABLE'],
+      // Authorizing has read the space's row for this request: no second read.
+      handler: async ({ principal }) => ok('Usage', presentQuotaUsage(principal.space)),
+    }),
+  ];
+}

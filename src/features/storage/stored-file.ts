@@ -1,0 +1,36 @@
+/** A living file as its row has it. */
+export interface StoredFile {
+  readonly id: string;
+  readonly path: string;
+  readonly objectKey: string;
+  readonly sizeBytes: number;
+  /** Hex. */
+  readonly sha256: string;
+  readonly etag: string;
+  readonly contentType: string;
+  readonly category: string;
+  readonly extension: string;
+  readonly tags: readonly string[];
+  readonly status: 'READY' | 'PROCESSING' | 'QUARANTINED';
+  readonly uploadedAt: Date;
+  readonly modifiedAt: Date;
+}
+
+export interface ListFilter {
+  readonly prefix: string;
+  /** Only what lies directly below the prefix; the rest shows as folders. */
+  readonly delimited: boolean;
+  /** Part of the path, without regard to case. */
+  readonly search?: string | undefined;
+  readonly category?: string | undefined;
+  readonly tag?: string | undefined;
+}
+
+export type ListSort = 'name' | 'date' | 'size';
+
+export interface ListQuery extends ListFilter {
+  readonly sort: ListSort;
+  readonly order: 'asc' | 'desc';
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}

@@ -1,0 +1,2 @@
+export { ReadinessService } from './readiness.service.ts';
+export { systemRoutes } from './system.router.ts';

@@ -1,0 +1,25 @@
+import type { Response } from 'express';
+import type { AppError } from '../errors/app-error.ts';
+import { answerEarly, bodyIsPending } from './lingering-close.ts';
+
+/** Sends API.md's success envelope. */
+export function sendSuccess(
+  res: Response,
+  status: number,
+  message: string,
+  data: unknown,
+  meta: Record<string, unknown> | null,
+): void {
+  res.status(status).json({ success: true, message, data, meta });
+}
+
+/** Sends API.md's failure envelope; the HTTP status is that of the code. */
+export function sendFailure(res: Response, error: AppError): void {
+  const { code, details, httpStatusCode, message } = error;
+  if (error.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(error.retryAfterSeconds));
+  if (httpStatusCode === 401) res.setHeader('WWW-Authenticate', 'Bearer realm="pockity"');
+  const requestId = String(res.req.id);
+  const body = { success: false, message, error: { code, details, httpStatusCode, requestId } };
+  if (bodyIsPending(res)) answerEarly(res, httpStatusCode, JSON.stringify(body));
+  else res.status(httpStatusCode).json(body);
+}

@@ -1,0 +1,142 @@
+import type { Readable } from 'node:stream';
+import type { Request, Response } from 'express';
+import multer, { MulterError, type StorageEngine } from 'multer';
+import { AppError } from '../errors/app-error.ts';
+
+/** The one file part of a form, as it streams in. */
+export interface FilePart {
+  /** As the client wrote it, folders included. */
+  readonly originalName: string;
+  readonly contentType: string;
+  readonly body: Readable;
+  /** The part's exact length where the request's framing tells it; a form's own overhead is taken off. */
+  readonly announcedBytes: number | undefined;
+}
+
+/** What becomes of the part; undone when the rest of the form turns out to be faulty. */
+export interface Undoable {
+  abort(): Promise<void>;
+}
+
+/**
+ * Reads multipart/form-data with exactly one file in `field` through multer, whose storage engine here is `receive`:
+ * the bytes go where it sends them, never to memory or a temporary file of multer's. Answers what `receive` made once
+ * the whole form has been read; when anything is wrong before that, it has been aborted.
+ * Errors: VALIDATION_FAILED (no multipart, broken, no file, two files, further fields, cut off) and those of `receive`.
+ */
+export function receiveFile<T extends Undoable>(
+  req: Request,
+  res: Response,
+  field: string,
+  receive: (part: FilePart) => Promise<T>,
+): Promise<T> {
+  const measure = measureFirstPart(req);
+  return new Promise((resolve, reject) => {
+    let receiving: Promise<T> | undefined;
+    let stream: Readable | undefined;
+    const fail = (error: unknown) => {
+      stream?.destroy();
+      if (!receiving) {
+        reject(toFormError(error, field));
+        return;
+      }
+      // The error goes out when nothing of the upload is left.
+      receiving
+        .then(
+          (made) => made.abort(),
+          () => undefined,
+        )
+        .finally(() => reject(toFormError(error, field)));
+    };
+    const engine: StorageEngine = {
+      _handleFile: (_req, file, done) => {
+        stream = file.stream;
+        const part = {
+          originalName: file.originalname,
+          contentType: file.mimetype,
+          body: file.stream,
+          announcedBytes: measure(),
+        };
+        receiving = receive(part);
+        receiving.then(
+          () => done(null, {}),
+          (error: unknown) => {
+            // Before multer, which would read the rest of the request first, however much that is.
+            reject(error);
+            done(error instanceof Error ? error : new Error(String(error)));
+          },
+        );
+      },
+      // What the engine made is undone in `fail`, which also knows of a part still under way.
+      _removeFile: (_req, _file, done) => done(null),
+    };
+    const parse = multer({
+      storage: engine,
+      limits: { files: 1, fields: 0, parts: 2, fieldNameSize: 100, headerPairs: 20 },
+      preservePath: true,
+      defParamCharset: 'utf8',
+    }).single(field);
+    // Broken framing can end the request before multer calls back.
+    parse(req, res, (error: unknown) => {
+      if (error) fail(error);
+      else if (receiving) receiving.then(resolve, reject);
+      else fail(new AppError('VALIDATION_FAILED', { details: [{ path: field, message: missing(req, field) }] }));
+    });
+  });
+}
+
+function missing(req: Request, field: string): string {
+  return req.is('multipart') ? 'is required' : `send multipart/form-data with the file in the field "${field}"`;
+}
+
+function toFormError(error: unknown, field: string): unknown {
+  if (error instanceof AppError) return error;
+  if (error instanceof MulterError) {
+    const { path, message } = FORM_FAULTS[error.code] ?? { message: error.message };
+    return new AppError('VALIDATION_FAILED', {
+      details: [{ path: path ?? error.field ?? field, message }],
+      cause: error,
+    });
+  }
+  // Busboy and multer throw plain errors for broken framing and cut connections; ours and the store's have names.
+  if (error instanceof Error && error.name === 'Error') {
+    return new AppError('VALIDATION_FAILED', {
+      details: [{ path: 'body', message: 'is not well-formed multipart/form-data, or was cut off' }],
+      cause: error,
+    });
+  }
+  return error;
+}
+
+const FORM_FAULTS: Partial<Record<string, { readonly path?: string; readonly message: string }>> = {
+  LIMIT_UNEXPECTED_FILE: { message: 'is not a known field, or holds more than one file' },
+  LIMIT_FILE_COUNT: { message: 'only one file may be sent' },
+  LIMIT_FIELD_COUNT: { path: 'body', message: 'holds a field that is not known; options go into the query' },
+  LIMIT_PART_COUNT: { path: 'body', message: 'holds too many parts' },
+};
+
+/**
+ * The length of the first part's content, from Content-Length less what stands before and after it: everything up to
+ * the blank line that ends the part's header, and the closing delimiter (RFC 2046 section 5.1.1). Right when the file
+ * is the form's only part, and no other form is accepted.
+ */
+function measureFirstPart(req: Request): () => number | undefined {
+  const length = Number(req.headers['content-length']);
+  const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(req.headers['content-type'] ?? '');
+  const delimiter = boundary?.[1] ?? boundary?.[2];
+  if (!Number.isSafeInteger(length) || delimiter === undefined) return () => undefined;
+  let seen: Buffer = Buffer.alloc(0);
+  let headerEnd = -1;
+  const onData = (chunk: Buffer) => {
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+    const at = seen.indexOf('\r\n\r\n');
+    if (at >= 0) headerEnd = at + 4;
+    if (at >= 0 || seen.length > 32 * 1024) {
+      seen = Buffer.alloc(0);
+      req.off('data', onData);
+    }
+  };
+  req.on('data', onData);
+  const closingBytes = Buffer.byteLength(`\r\n--${delimiter}--\r\n`);
+  return () => (headerEnd < 0 ? undefined : Math.max(0, length - headerEnd - closingBytes));
+}

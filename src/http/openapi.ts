@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
+import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
+import type { Access } from '../features/access/index.ts';
+import type { Route } from './route.ts';
+
+const failure = z
+  .object({
+    success: z.literal(false),
+    message: z.string(),
+    error: z.object({
+      code: z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]),
+      details: z.unknown(),
+      httpStatusCode: z.number().int(),
+      requestId: z.string(),
+    }),
+  })
+  .meta({ id: 'Failure', description: 'Every error has this form; `code` is what a client goes by' });
+
+const QUOTA_HEADERS = {
+  'x-quota-bytes-remaining': { schema: { type: 'integer' as const }, description: 'Bytes that still fit' },
+  'x-quota-objects-remaining': { schema: { type: 'integer' as const }, description: 'Objects that still fit' },
+};
+const REQUEST_ID = { 'x-request-id': { schema: { type: 'string' as const }, description: 'Names this request in logs' } };
+
+/** The codes that a route can answer: its own, and those that its access and inputs imply. */
+export function errorsOf(route: Route): ErrorCode[] {
+  const implied: ErrorCode[] = ['INTERNAL'];
+  if (route.params || route.query || route.body || route.multipartField) implied.push('VALIDATION_FAILED');
+  if (route.body) implied.push('BODY_TOO_LARGE');
+  implied.push(...accessErrors(route.access));
+  return [...new Set([...route.errors, ...implied])].sort((a, b) => ERROR_CODES[a].status - ERROR_CODES[b].status || a.localeCompare(b));
+}
+
+function accessErrors(access: Access): ErrorCode[] {
+  if (access === 'anyone') return [];
+  const user: ErrorCode[] = ['UNAUTHENTICATED', 'TOKEN_EXPIRED', 'ACCOUNT_DISABLED', 'AMBIGUOUS_CREDENTIALS', 'DEPENDENCY_UNAVAILABLE'];
+  if (access === 'user') return user;
+  if (access === 'verified') return [...user, 'EMAIL_NOT_VERIFIED'];
+  if (access === 'admin') return [...user, 'EMAIL_NOT_VERIFIED', 'FORBIDDEN'];
+  const key: ErrorCode[] = ['INVALID_CREDENTIALS', 'KEY_REVOKED', 'KEY_EXPIRED'];
+  return [...user, 'EMAIL_NOT_VERIFIED', ...key, ...(access === 'space:any' ? [] : (['PERMISSION_MISSING'] as const))];
+}
+
+/** The OpenAPI 3.1 document of the declared routes; the served one and `docs/openapi.json` are both made here. */
+export function buildOpenApi(routes: readonly Route[], version: string): Record<string, unknown> {
+  const paths: ZodOpenApiPathsObject = {};
+  for (const route of routes) {
+    const path = `${route.root ? '' : '/api'}${route.path}`.replaceAll(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method]: operation(route) };
+  }
+  const document = createDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'Pockity',
+      version,
+      description:
+        'Self-hosted, multi-tenant cloud storage. Each API key is an isolated pocket with its own quota. The API also answers under `/api/v1`.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+    paths,
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'From `/api/auth/login`, good for 15 minutes' },
+        accessKeyId: { type: 'apiKey', in: 'header', name: 'x-access-key-id' },
+        secretKey: { type: 'apiKey', in: 'header', name: 'x-secret-key' },
+      },
+    },
+  });
+  return JSON.parse(JSON.stringify(document)) as Record<string, unknown>;
+}
+
+function operation(route: Route): ZodOpenApiOperationObject {
+  return {
+    operationId: route.operationId,
+    tags: [route.tag],
+    summary: route.summary,
+    description: route.description,
+    security: securityOf(route.access),
+    requestParams: {
+      ...(route.params instanceof z.ZodObject ? { path: route.params } : {}),
+      ...(route.query instanceof z.ZodObject ? { query: route.query } : {}),
+    },
+    ...requestBody(route),
+    responses: { ...successes(route), ...failures(route) },
+  };
+}
+
+function securityOf(access: Access): Record<string, string[]>[] {
+  if (access === 'anyone') return [];
+  const bearer = { bearer: [] };
+  return access.startsWith('space:') ? [{ accessKeyId: [], secretKey: [] }, bearer] : [bearer];
+}
+
+function requestBody(route: Route): Pick<ZodOpenApiOperationObject, 'requestBody'> {
+  if (route.multipartField) {
+    const schema = {
+      type: 'object' as const,
+      required: [route.multipartField],
+      properties: { [route.multipartField]: { type: 'string' as const, format: 'binary' } },
+      additionalProperties: false,
+    };
+    return { requestBody: { required: true, content: { 'multipart/form-data': { schema } } } };
+  }
+  if (!route.body) return {};
+  const content = { schema: route.body, ...(route.bodyExample === undefined ? {} : { example: route.bodyExample }) };
+  return { requestBody: { required: true, content: { 'application/json': content } } };
+}
+
+function successes(route: Route): ZodOpenApiResponsesObject {
+  const headers = { ...REQUEST_ID, ...(route.access.startsWith('space:') ? QUOTA_HEADERS : {}) };
+  const responses: ZodOpenApiResponsesObject = {};
+  for (const [status, { description, data, meta, example }] of Object.entries(route.success ?? {})) {
+    const schema = z.object({
+      success: z.literal(true),
+      message: z.string(),
+      data,
+      meta: meta ? meta.nullable() : z.null(),
+    });
+    const body = { success: true, message: description, data: example, meta: null };
+    responses[status as '200'] = { description, headers, content: { 'application/json': { schema, example: body } } };
+  }
+  for (const [status, description] of Object.entries(route.stream?.statuses ?? {})) {
+    const bytes = Number(status) < 300 && route.stream ? { content: { [route.stream.contentType]: {} } } : {};
+    responses[status as '200'] = { description, headers, ...bytes };
+  }
+  return responses;
+}
+
+function failures(route: Route): ZodOpenApiResponsesObject {
+  const responses: ZodOpenApiResponsesObject = {};
+  for (const [status, codes] of Map.groupBy(errorsOf(route), (code) => ERROR_CODES[code].status)) {
+    const examples = codes.map((code) => {
+      const { message } = ERROR_CODES[code];
+      const error = { code, details: null, httpStatusCode: status, requestId: '0b6f4c1e-6a55-4a3f-9c35-5b8f0d0f9d11' };
+      return [code, { value: { success: false, message, error } }];
+    });
+    const retry = [429, 503].includes(status)
+      ? { 'Retry-After': { schema: { type: 'integer' as const }, description: 'Seconds' } }
+      : {};
+    responses[String(status) as '400'] = {
+      description: codes.map((code) => `\`${code}\` ${ERROR_CODES[code].message}`).join('; '),
+      headers: { ...REQUEST_ID, ...retry },
+      content: { 'application/json': { schema: failure, examples: Object.fromEntries(examples) } },
+    };
+  }
+  return responses;
+}

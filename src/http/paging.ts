@@ -1,0 +1,23 @@
+import { z } from 'zod';
+
+export const DEFAULT_PAGE_SIZE = 50;
+export const MAX_PAGE_SIZE = 200;
+
+/** `?limit=1..200&cursor=`; spread into a route's query schema. */
+export const pagingQuery = {
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(MAX_PAGE_SIZE)
+    .default(DEFAULT_PAGE_SIZE)
+    .meta({ description: `Entries on a page, 1..${MAX_PAGE_SIZE}`, example: 50 }),
+  cursor: z.string().max(4096).optional().meta({ description: '`meta.nextCursor` of the page before' }),
+};
+
+/** The `meta` of a page. */
+export const pageMeta = z.object({
+  nextCursor: z.string().nullable().meta({ description: 'For the next page; null on the last one' }),
+  limit: z.number().int(),
+  total: z.number().int().optional().meta({ description: 'All entries, where that is known without counting' }),
+});

@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Request } from 'express';
+import type { Credentials } from '../features/access/index.ts';
+
+/** Where a request comes from: what audit entries and links need. */
+export interface RequestContext {
+  readonly requestId: string;
+  /** By `TRUST_PROXY`; null when the socket is gone already. */
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+  /** Scheme and host that the client reached us by, without a trailing slash. */
+  readonly publicOrigin: string;
+}
+
+const CLIENT_REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+const MAX_USER_AGENT = 512;
+
+/** The client's own id where it is well-formed, else a new one. */
+export function requestIdOf(req: IncomingMessage): string {
+  const given = req.headers['x-request-id'];
+  return typeof given === 'string' && CLIENT_REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+/** `publicUrl` wins over what the request says. */
+export function contextOf(req: Request, publicUrl: string | undefined): RequestContext {
+  return {
+    requestId: String(req.id),
+    ip: req.ip ?? null,
+    userAgent: req.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
+    publicOrigin: publicUrl ?? `${req.protocol}://${req.headers.host ?? 'localhost'}`,
+  };
+}
+
+/** What the request shows of itself; nothing is proven here. */
+export function credentialsOf(req: Request): Credentials {
+  const { authorization } = req.headers;
+  const bearer = authorization === undefined ? undefined : /^Bearer +([^\s]+)$/i.exec(authorization)?.[1];
+  return {
+    accessKeyId: single(req.headers['x-access-key-id']),
+    secretKey: single(req.headers['x-secret-key']),
+    // A header that is no bearer token is a failed attempt, not an absent one.
+    bearer: authorization === undefined ? undefined : (bearer ?? ''),
+    ip: req.ip ?? null,
+  };
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}

@@ -1,0 +1,101 @@
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+import type { ErrorCode } from '../errors/codes.ts';
+import type { Access, PrincipalFor } from '../features/access/index.ts';
+import type { RequestContext } from './request-context.ts';
+
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+type Infer<S> = S extends z.ZodType ? z.output<S> : undefined;
+
+/** What a handler answers; `data` is checked against the declared schema, which also strips what it does not name. */
+export interface Reply {
+  readonly status: number;
+  readonly message: string;
+  readonly data: unknown;
+  readonly meta?: Record<string, unknown> | undefined;
+}
+
+/** One kind of success. `data` is the schema of the envelope's `data`; `example` an instance of it. */
+export interface SuccessSpec {
+  readonly description: string;
+  readonly data: z.ZodType;
+  readonly meta?: z.ZodType;
+  readonly example: unknown;
+}
+
+/** A success that is no envelope but bytes: `contentType` and the other statuses that may come (206, 304). */
+export interface StreamSpec {
+  readonly contentType: string;
+  readonly statuses: Readonly<Record<number, string>>;
+}
+
+export interface RouteInput<A extends Access, P, Q, B> {
+  readonly principal: PrincipalFor<A>;
+  readonly params: Infer<P>;
+  readonly query: Infer<Q>;
+  readonly body: Infer<B>;
+  readonly context: RequestContext;
+  /** For handlers that read or write the body themselves. */
+  readonly req: Request;
+  readonly res: Response;
+}
+
+export interface RouteSpec<A extends Access, P, Q, B> {
+  readonly method: Method;
+  /** Express path below `/api`, or from the root where `root` is set; parameters as `:name`. */
+  readonly path: string;
+  readonly root?: true;
+  readonly operationId: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly access: A;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  /** Largest JSON body, 100 KiB unless told. */
+  readonly bodyLimitBytes?: number;
+  readonly bodyExample?: unknown;
+  /** The request is multipart/form-data with one file in this field; the handler reads it. */
+  readonly multipartField?: string;
+  readonly success?: Readonly<Record<number, SuccessSpec>>;
+  readonly stream?: StreamSpec;
+  /** The codes this route gives besides those that its access and inputs imply. */
+  readonly errors: readonly ErrorCode[];
+  /** Answers the reply, or undefined when it has written the response itself. */
+  readonly handler: (input: RouteInput<A, P, Q, B>) => Promise<Reply | undefined>;
+}
+
+/** A route whose types are checked and then forgotten, so that routes of all shapes fit one list. */
+export type Route = Omit<RouteSpec<Access, z.ZodType, z.ZodType, z.ZodType>, 'handler'> & {
+  readonly handler: (input: never) => Promise<Reply | undefined>;
+};
+
+/**
+ * Declares a route once: the Express route, its validation, its place in OpenAPI and its list of errors all come
+ * from this.
+ */
+export function route<
+  const A extends Access,
+  P extends z.ZodType | undefined = undefined,
+  Q extends z.ZodType | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+>(spec: RouteSpec<A, P, Q, B>): Route {
+  return spec as unknown as Route;
+}
+
+/** 200 with data under its name, as API.md's envelope wants it. */
+export function ok(message: string, data: unknown, meta?: Record<string, unknown>): Reply {
+  return { status: 200, message, data, meta };
+}
+
+/** 201 */
+export function created(message: string, data: unknown): Reply {
+  return { status: 201, message, data };
+}
+
+/** 202: taken on, done later. */
+export function accepted(message: string, data: unknown): Reply {
+  return { status: 202, message, data };
+}

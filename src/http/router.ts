@@ -1,0 +1,108 @@
+import express, { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { z } from 'zod';
+import { AppError } from '../errors/app-error.ts';
+import type { AccessService, Principal } from '../features/access/index.ts';
+import { sendSuccess } from './envelope.ts';
+import { contextOf, credentialsOf } from './request-context.ts';
+import type { Reply, Route, RouteInput } from './route.ts';
+
+const DEFAULT_BODY_LIMIT = 100 * 1024;
+
+export interface RouterDependencies {
+  readonly access: AccessService;
+  readonly publicUrl: string | undefined;
+}
+
+/**
+ * Express routers from declarations. Routes of one first segment share a router, so that a request is not held against
+ * every path there is; a known path with another method is 405 with `Allow`.
+ */
+export function buildRouter(routes: readonly Route[], deps: RouterDependencies): Router {
+  const top = Router();
+  const groups = Map.groupBy(routes, ({ path }) => `/${path.split('/')[1] ?? ''}`);
+  for (const [prefix, members] of groups) {
+    const group = Router();
+    for (const member of members) {
+      group[member.method](rest(member.path, prefix), handle(member, deps));
+    }
+    for (const [path, samePath] of Map.groupBy(members, (member) => rest(member.path, prefix))) {
+      group.all(path, methodNotAllowed(path, samePath));
+    }
+    top.use(prefix, group);
+  }
+  return top;
+}
+
+function rest(path: string, prefix: string): string {
+  return path.slice(prefix.length) || '/';
+}
+
+function methodNotAllowed(_path: string, members: readonly Route[]): RequestHandler {
+  const methods = new Set(members.map(({ method }) => method.toUpperCase()));
+  if (methods.has('GET')) methods.add('HEAD');
+  const allow = [...methods].sort().join(', ');
+  return (req, res, next) => {
+    res.setHeader('Allow', allow);
+    if (req.method === 'OPTIONS') {
+      res.status(204).end();
+      return;
+    }
+    next(new AppError('METHOD_NOT_ALLOWED', { details: { allow: [...methods].sort() } }));
+  };
+}
+
+/** Authorize, then parse, then act: who may not is told so before any body is read. */
+function handle(spec: Route, deps: RouterDependencies): RequestHandler {
+  const handler = spec.handler as (
+    input: RouteInput<'anyone', z.ZodType, z.ZodType, z.ZodType>,
+  ) => Promise<Reply | undefined>;
+  const parseJson = spec.body ? express.json({ limit: spec.bodyLimitBytes ?? DEFAULT_BODY_LIMIT }) : undefined;
+  return async (req, res) => {
+    const principal = await deps.access.authorize(credentialsOf(req), spec.access);
+    if (principal && spec.access.startsWith('space:')) setQuotaHeaders(res, principal);
+    const params = check(spec.params, req.params);
+    const query = check(spec.query, req.query);
+    // Only now is a client that asks (Expect: 100-continue) told to send its body.
+    if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue();
+    if (parseJson) await run(parseJson, req, res);
+    const body = check(spec.body, req.body ?? {});
+    const context = contextOf(req, deps.publicUrl);
+    const reply = await handler({ principal: principal as null, params, query, body, context, req, res });
+    if (reply) send(spec, res, reply);
+  };
+}
+
+/** What is left of the quota, on every storage response; a handler that changes usage sets them again. */
+export function setQuotaHeaders(res: Response, { space }: Pick<Principal, 'space'>): void {
+  const bytes = space.quotaBytes - space.usedBytes - space.reservedBytes;
+  const objects = space.quotaObjects - space.usedObjects - space.reservedObjects;
+  res.setHeader('x-quota-bytes-remaining', String(Math.max(0, bytes)));
+  res.setHeader('x-quota-objects-remaining', String(Math.max(0, objects)));
+}
+
+function check(schema: z.ZodType | undefined, value: unknown): unknown {
+  if (!schema) return undefined;
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const details = parsed.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not a known field' }))
+      : [{ path: issue.path.join('.'), message: issue.message }],
+  );
+  throw new AppError('VALIDATION_FAILED', { details });
+}
+
+function send(spec: Route, res: Response, reply: Reply): void {
+  const declared = spec.success?.[reply.status];
+  if (!declared) throw new Error(`${spec.operationId} answered an undeclared status ${reply.status}`);
+  const data = declared.data.parse(reply.data);
+  const meta = declared.meta && reply.meta ? (declared.meta.parse(reply.meta) as Record<string, unknown>) : null;
+  sendSuccess(res, reply.status, reply.message, data, meta);
+}
+
+/** An Express middleware as a promise. */
+export function run(middleware: RequestHandler, req: Request, res: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    middleware(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
+  });
+}

@@ -1,0 +1,45 @@
+import { createHash, randomBytes, randomInt, randomUUIDv7 } from 'node:crypto';
+
+const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const UPPER = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+/** A new id: UUIDv7 (RFC 9562), so ids sort by time of creation. */
+export function newId(): string {
+  return randomUUIDv7();
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Whether a text has the form of an id; what has not names nothing, and PostgreSQL would refuse to compare it. */
+export function isId(text: string): boolean {
+  return UUID.test(text);
+}
+
+/** `AKIA` and 16 characters of base 32, as AWS writes access key ids. Not a secret. */
+export function newAccessKeyId(): string {
+  return `AKIA${randomText(16, UPPER)}`;
+}
+
+/** 40 alphanumeric characters, 238 bits. */
+export function newSecretKey(): string {
+  return randomText(40, ALPHANUMERIC);
+}
+
+/** Six digits, `000000`..`999999`. */
+export function newOneTimeCode(): string {
+  return String(randomInt(1_000_000)).padStart(6, '0');
+}
+
+/** 256 bits in base64url. */
+export function newToken(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+/** SHA-256 of a text: enough for what is random itself, such as tokens. */
+export function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function randomText(length: number, alphabet: string): string {
+  return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('');
+}

@@ -1,0 +1,67 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import type { Logger } from '../logging/logger.ts';
+import { PrismaClient } from './generated/client.ts';
+
+/** A statement that PostgreSQL plans once per connection; the name must be unique to its text. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly maxConnections: number;
+  readonly log: Logger;
+}
+
+const INT8 = 20;
+const INT8_ARRAY = 1016;
+
+/** Sizes and counts are int8 in the database and stay below 2^53, so they come as numbers. */
+const types = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
+    if (oid === INT8) return Number;
+    if (oid === INT8_ARRAY) return (text: string) => text.slice(1, -1).split(',').map(Number);
+    return pg.types.getTypeParser(oid, format ?? 'text');
+  }) as typeof pg.types.getTypeParser,
+};
+
+/**
+ * One pool of connections and the two ways to it: Prisma for what is read and written by rows, named prepared
+ * statements for the few that every request runs or that must do several things at once (ADR 0002).
+ */
+export class Database {
+  readonly prisma: PrismaClient;
+  readonly #pool: pg.Pool;
+
+  constructor(options: DatabaseOptions) {
+    this.#pool = new pg.Pool({
+      connectionString: options.url,
+      max: options.maxConnections,
+      connectionTimeoutMillis: 10_000,
+      idleTimeoutMillis: 60_000,
+      keepAlive: true,
+      types,
+    });
+    // Without a listener, an idle connection that breaks would end the process.
+    this.#pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'));
+    this.prisma = new PrismaClient({ adapter: new PrismaPg(this.#pool) });
+  }
+
+  /** Runs one statement and answers its rows; the caller names their shape. */
+  async query<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    const result = await this.#pool.query<Row>({ name: statement.name, text: statement.text, values: [...values] });
+    return result.rows;
+  }
+
+  /** Throws when the database does not answer. */
+  async ping(): Promise<void> {
+    await this.#pool.query('SELECT 1');
+  }
+
+  async close(): Promise<void> {
+    await this.prisma.$disconnect();
+    await this.#pool.end();
+  }
+}

@@ -1,0 +1,90 @@
+import type { Readable } from 'node:stream';
+import { LengthMismatchError } from './errors.ts';
+
+const ignoreLateError = (): void => {};
+
+/**
+ * The chunks of a body. Unlike the stream's own iterator it ends at once when `signal` aborts, even while it waits
+ * for a chunk, and leaves the stream as it is (not destroyed) when the consumer stops early: the body belongs to the
+ * caller, and destroying an HTTP request would cut the line before the refusal is sent.
+ *
+ * Throws the signal's reason, the stream's error, or an error when the stream closes before its end.
+ */
+export async function* readChunks(body: Readable, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+  let ended = body.readableEnded;
+  let failure: unknown = null;
+  let wake = (): void => {};
+  const onReadable = (): void => wake();
+  const onEnd = (): void => {
+    ended = true;
+    wake();
+  };
+  const onError = (error: unknown): void => {
+    failure = error;
+    wake();
+  };
+  const onClose = (): void => wake();
+  body.on('readable', onReadable).on('end', onEnd).on('error', onError).on('close', onClose);
+  signal?.addEventListener('abort', onClose);
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      // `errored` is set when the stream is destroyed, its event comes later.
+      failure ??= body.errored;
+      if (failure !== null) throw failure;
+      const chunk: unknown = ended ? null : body.read();
+      if (chunk !== null) {
+        const bytes = toBuffer(chunk);
+        if (bytes.length > 0) yield bytes;
+        continue;
+      }
+      if (ended) return;
+      if (body.destroyed) throw new Error('the body was closed before its end');
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    // A body that fails after nobody reads it any more must not end the process.
+    body.on('error', ignoreLateError);
+    body.off('readable', onReadable).off('end', onEnd).off('error', onError).off('close', onClose);
+    signal?.removeEventListener('abort', onClose);
+  }
+}
+
+/**
+ * Passes `chunks` on and holds the last one back until the source has ended, so that the receiver never gets the
+ * whole announced length of a body that turns out longer. `LengthMismatchError` when the sum is not `sizeBytes`.
+ */
+export async function* exactLength(
+  chunks: AsyncIterable<Buffer>,
+  sizeBytes: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  let seenBytes = 0;
+  let held: Buffer | null = null;
+  for await (const chunk of chunks) {
+    seenBytes += chunk.length;
+    if (seenBytes > sizeBytes)
+      throw new LengthMismatchError(`the body is longer than the announced ${sizeBytes} bytes`);
+    if (held) yield held;
+    held = chunk;
+  }
+  if (seenBytes < sizeBytes) {
+    throw new LengthMismatchError(`the body ended after ${seenBytes} of the announced ${sizeBytes} bytes`);
+  }
+  if (held) yield held;
+}
+
+/** Refuses a body in memory whose length is not the announced one. */
+export function assertLength(body: Uint8Array, sizeBytes: number | undefined): void {
+  if (sizeBytes !== undefined && body.byteLength !== sizeBytes) {
+    throw new LengthMismatchError(`the body has ${body.byteLength} bytes, announced were ${sizeBytes}`);
+  }
+}
+
+function toBuffer(chunk: unknown): Buffer {
+  if (Buffer.isBuffer(chunk)) return chunk;
+  if (chunk instanceof Uint8Array) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  if (typeof chunk === 'string') return Buffer.from(chunk);
+  throw new TypeError('a body gives bytes or text');
+}

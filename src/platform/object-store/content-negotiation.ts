@@ -1,0 +1,89 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import fresh from 'fresh';
+import parseRange from 'range-parser';
+import type { ByteRange } from './object-store.ts';
+
+/** The representation that a request is about. */
+export interface Representation {
+  readonly sizeBytes: number;
+  /** Strong validator, without quotes. */
+  readonly etag: string;
+  readonly lastModified: Date;
+}
+
+/** How to answer a request for content. `headers` are complete for the status: validators, lengths, ranges. */
+export type ContentAnswer =
+  | { readonly status: 200; readonly headers: Readonly<Record<string, string>> }
+  | { readonly status: 206; readonly headers: Readonly<Record<string, string>>; readonly range: ByteRange }
+  | { readonly status: 304 | 412 | 416; readonly headers: Readonly<Record<string, string>> };
+
+/**
+ * Preconditions and ranges for GET and HEAD, in the order of RFC 9110 section 13.2.2: If-Match or
+ * If-Unmodified-Since, If-None-Match or If-Modified-Since, then Range with If-Range.
+ *
+ * Allowed by the RFC and done here: several ranges, an unknown unit, a malformed range, or any range of an empty
+ * representation are answered with the whole (200); Range means nothing to HEAD.
+ */
+export function negotiateContent(method: string, headers: IncomingHttpHeaders, about: Representation): ContentAnswer {
+  const etag = `"${about.etag}"`;
+  const lastModified = about.lastModified.toUTCString();
+  const validators = { etag, 'last-modified': lastModified, 'accept-ranges': 'bytes' };
+
+  if (!preconditionHolds(headers, etag, lastModified)) return { status: 412, headers: validators };
+  // Without the request's Cache-Control, which `fresh` would heed: fetch() adds `no-cache` to every If-None-Match of its
+  // caller, and RFC 9110 lets nothing but the validators decide here.
+  const { 'if-none-match': ifNoneMatch, 'if-modified-since': ifModifiedSince } = headers;
+  const conditions = { 'if-none-match': ifNoneMatch, 'if-modified-since': ifModifiedSince };
+  if (fresh(conditions, { etag, 'last-modified': lastModified })) return { status: 304, headers: validators };
+
+  const range = method === 'GET' && rangeApplies(headers, etag, lastModified) ? findRange(headers, about) : null;
+  if (range === 'unsatisfiable') {
+    return { status: 416, headers: { ...validators, 'content-range': `bytes */${about.sizeBytes}` } };
+  }
+  if (range === null) {
+    return { status: 200, headers: { ...validators, 'content-length': String(about.sizeBytes) } };
+  }
+  return {
+    status: 206,
+    range,
+    headers: {
+      ...validators,
+      'content-length': String(range.end - range.start + 1),
+      'content-range': `bytes ${range.start}-${range.end}/${about.sizeBytes}`,
+    },
+  };
+}
+
+function preconditionHolds(headers: IncomingHttpHeaders, etag: string, lastModified: string): boolean {
+  const ifMatch = headers['if-match'];
+  if (ifMatch !== undefined) {
+    // Strong comparison: a weak tag never matches (RFC 9110 section 13.1.1).
+    const tags: readonly string[] = ifMatch.match(/(?:W\/)?"[^"]*"/g) ?? [];
+    return ifMatch.trim() === '*' || tags.includes(etag);
+  }
+  const since = Date.parse(headers['if-unmodified-since'] ?? '');
+  return Number.isNaN(since) || Date.parse(lastModified) <= since;
+}
+
+/** Whether Range is to be heeded: no If-Range, or one that names this representation strongly or by its exact date. */
+function rangeApplies(headers: IncomingHttpHeaders, etag: string, lastModified: string): boolean {
+  const ifRange = headers['if-range'];
+  if (typeof ifRange !== 'string') return true;
+  const validator = ifRange.trim();
+  if (validator.includes('"')) return validator === etag;
+  return Date.parse(validator) === Date.parse(lastModified);
+}
+
+function findRange(headers: IncomingHttpHeaders, about: Representation): ByteRange | 'unsatisfiable' | null {
+  const header = headers.range;
+  if (header === undefined || about.sizeBytes === 0) return null;
+  // range-parser calls a suffix longer than the representation unsatisfiable; the RFC means all of it (14.1.2).
+  const suffix = /^\s*bytes\s*=\s*-(\d+)\s*$/i.exec(header)?.[1];
+  if (suffix !== undefined && Number(suffix) >= about.sizeBytes) return { start: 0, end: about.sizeBytes - 1 };
+  const ranges = parseRange(about.sizeBytes, header.toLowerCase().trim());
+  if (ranges === -2) return null;
+  if (ranges === -1) return header.toLowerCase().trim().startsWith('bytes=') ? 'unsatisfiable' : null;
+  const [first] = ranges;
+  if (ranges.type !== 'bytes' || !first || header.includes(',')) return null;
+  return { start: first.start, end: first.end };
+}

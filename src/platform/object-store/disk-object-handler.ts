@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { negotiateContent } from './content-negotiation.ts';
+import type { DiskObjectStore } from './disk-object-store.ts';
+import type { ObjectAccess } from './disk-presign.ts';
+import {
+  LengthMismatchError,
+  MultipartNotFoundError,
+  ObjectNotFoundError,
+  StoreFullError,
+  StoreUnavailableError,
+} from './errors.ts';
+
+type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+type GetAccess = Extract<ObjectAccess, { method: 'GET' }>;
+type PutAccess = Extract<ObjectAccess, { method: 'PUT' }>;
+
+const DRAIN_BYTES = 256 * 1024;
+
+/** A refusal as it goes to the client: codes as S3 names them, so that clients of either store read the same. */
+const REFUSALS = {
+  AccessDenied: { status: 403, message: 'The URL has expired' },
+  SignatureDoesNotMatch: { status: 403, message: 'The request is not the one that the URL was signed for' },
+  NoSuchKey: { status: 404, message: 'There is no such object' },
+  NoSuchUpload: { status: 404, message: 'There is no such multipart upload' },
+  MethodNotAllowed: { status: 405, message: 'The URL knows GET, HEAD and PUT' },
+  PreconditionFailed: { status: 412, message: 'A precondition of the request does not hold' },
+  InvalidRange: { status: 416, message: 'The range lies outside the object' },
+  IncompleteBody: { status: 400, message: 'The body is shorter than announced' },
+  InternalError: { status: 500, message: 'Something went wrong here' },
+  ServiceUnavailable: { status: 503, message: 'The store does not answer' },
+  InsufficientStorage: { status: 507, message: 'The server has no room left' },
+} as const satisfies Record<string, { status: number; message: string }>;
+
+type RefusalCode = keyof typeof REFUSALS;
+
+/**
+ * Answers the URLs that the disk store signs: GET and HEAD (with ranges and preconditions) and PUT of exactly the
+ * signed length and type. Mount it where `/objects/` arrives; it answers every request and never rejects.
+ * `onError` gets what a client does not: the causes of answers of 500 and above.
+ */
+export function createDiskObjectHandler(store: DiskObjectStore, onError: (error: unknown) => void = () => {}): Handler {
+  return async (req, res) => {
+    res.setHeader('x-content-type-options', 'nosniff');
+    // Stored content never runs as part of this origin, whatever type it was signed with.
+    res.setHeader('content-security-policy', "sandbox; default-src 'none'");
+    try {
+      const method = req.method === 'HEAD' ? 'GET' : req.method;
+      if (method !== 'GET' && method !== 'PUT') {
+        res.setHeader('allow', 'GET, HEAD, PUT');
+        return await refuse(req, res, 'MethodNotAllowed');
+      }
+      const signed = store.verify(method, requestTarget(req));
+      if (!signed.ok)
+        return await refuse(req, res, signed.reason === 'expired' ? 'AccessDenied' : 'SignatureDoesNotMatch');
+      if (signed.access.method === 'GET') await sendObject(store, signed.access, req, res);
+      else await receiveObject(store, signed.access, req, res);
+    } catch (error) {
+      const code = refusalOf(error);
+      if (REFUSALS[code].status >= 500 && !req.socket.destroyed) onError(error);
+      // Too late for a status: the cut connection is the only honest answer.
+      if (res.headersSent || req.socket.destroyed) res.destroy();
+      else await refuse(req, res, code);
+    }
+  };
+}
+
+/** Express takes the mount path off `url` and keeps the whole in `originalUrl`. */
+function requestTarget(req: IncomingMessage & { readonly originalUrl?: string }): string {
+  return req.originalUrl ?? req.url ?? '';
+}
+
+async function sendObject(
+  store: DiskObjectStore,
+  access: GetAccess,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  const head = await store.head(access.key);
+  if (!head) return refuse(req, res, 'NoSuchKey');
+  const answer = negotiateContent(req.method ?? 'GET', req.headers, head);
+  for (const [name, value] of Object.entries(answer.headers)) res.setHeader(name, value);
+  res.setHeader('cache-control', 'private');
+  if (answer.status === 412) return refuse(req, res, 'PreconditionFailed');
+  if (answer.status === 416) return refuse(req, res, 'InvalidRange');
+  res.statusCode = answer.status;
+  if (answer.status === 304) return void res.end();
+  res.setHeader('content-type', access.contentType);
+  if (access.contentDisposition !== null) res.setHeader('content-disposition', access.contentDisposition);
+  if (req.method === 'HEAD') return void res.end();
+  const opened = await store.get(access.key, { range: answer.status === 206 ? answer.range : undefined });
+  if (opened.head.etag !== head.etag) {
+    // Replaced since its head was read: what was negotiated is not what was opened.
+    opened.body.destroy();
+    return sendObject(store, access, req, res);
+  }
+  await pipeline(opened.body, res);
+}
+
+async function receiveObject(
+  store: DiskObjectStore,
+  access: PutAccess,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  // No other length gets past this line, so the body cannot be longer: Node's parser ends it at Content-Length.
+  const lengthMatches = req.headers['content-length'] === String(access.sizeBytes);
+  const typeMatches = access.contentType === null || req.headers['content-type'] === access.contentType;
+  if (!lengthMatches || !typeMatches) return refuse(req, res, 'SignatureDoesNotMatch');
+  const { key, sizeBytes, part } = access;
+  const stored = part
+    ? await store.uploadPart(key, part.uploadId, { partNumber: part.partNumber, body: req, sizeBytes })
+    : await store.put(key, req, { contentType: access.contentType ?? 'application/octet-stream', sizeBytes });
+  res.setHeader('etag', `"${stored.etag}"`);
+  res.statusCode = 200;
+  res.end();
+}
+
+function refusalOf(error: unknown): RefusalCode {
+  if (error instanceof ObjectNotFoundError) return 'NoSuchKey';
+  if (error instanceof MultipartNotFoundError) return 'NoSuchUpload';
+  if (error instanceof LengthMismatchError) return 'IncompleteBody';
+  if (error instanceof StoreFullError) return 'InsufficientStorage';
+  if (error instanceof StoreUnavailableError) return 'ServiceUnavailable';
+  return 'InternalError';
+}
+
+async function refuse(req: IncomingMessage, res: ServerResponse, code: RefusalCode): Promise<void> {
+  const { status, message } = REFUSALS[code];
+  const known = res.getHeader('x-request-id');
+  const requestId = typeof known === 'string' ? known : randomUUID();
+  const body = JSON.stringify({
+    success: false,
+    message,
+    error: { code, details: null, httpStatusCode: status, requestId },
+  });
+  // A small body is read off so that the connection can go on; a large one, or one without a length, is cut.
+  const announcedBytes = Number(req.headers['content-length'] ?? (req.headers['transfer-encoding'] ? Infinity : 0));
+  if (announcedBytes > DRAIN_BYTES) res.setHeader('connection', 'close');
+  else req.resume();
+  res.statusCode = status;
+  res.setHeader('x-request-id', requestId);
+  res.setHeader('content-type', 'application/json; charset=utf-8');
+  res.setHeader('content-length', Buffer.byteLength(body));
+  res.end(req.method === 'HEAD' ? undefined : body);
+}

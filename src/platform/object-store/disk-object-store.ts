@@ -1,0 +1,215 @@
+import type { BigIntStats } from 'node:fs';
+import { constants } from 'node:fs';
+import { access, copyFile, type FileHandle, link, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { addAbortSignal, Readable } from 'node:stream';
+import pLimit from 'p-limit';
+import type { Clock } from '../clock/clock.ts';
+import { nullIfMissing, onDisk, systemErrorCode } from './disk-errors.ts';
+import { DiskFiles, diskEtag } from './disk-files.ts';
+import { listDisk } from './disk-list.ts';
+import { DiskMultiparts } from './disk-multipart.ts';
+import { DiskPresigner, type SignedAccess } from './disk-presign.ts';
+import { InvalidRangeError, ObjectNotFoundError } from './errors.ts';
+import type { DeleteOutcome, GetOptions, ObjectHead, ObjectStore, OpenedObject } from './object-store.ts';
+
+const READ_CHUNK_BYTES = 256 * 1024;
+const DELETES_AT_ONCE = 16;
+const MAX_DELETE_KEYS = 1000;
+
+/** What the disk store needs. */
+export interface DiskObjectStoreOptions {
+  /** Made where it is missing; belongs to the store alone, on one file system. */
+  readonly directory: string;
+  /** At least 32 random bytes, the same in every process on this directory: it signs the URLs. */
+  readonly signingKey: Buffer;
+  readonly clock: Clock;
+  /** Smallest part but the last; 5 MiB unless told, as in S3. */
+  readonly minPartBytes?: number | undefined;
+}
+
+/** The disk store, with what only its own HTTP handler and its tests ask for. */
+export interface DiskObjectStore extends ObjectStore {
+  readonly kind: 'disk';
+  /** The access that a signed URL's path and query give, or why it gives none; see `DiskPresigner.verify`. */
+  verify(method: 'GET' | 'PUT', pathAndQuery: string): SignedAccess;
+  /** Temporary files and open multiparts, of all keys: 0 when nothing is under way or left behind. */
+  countTemporary(): Promise<number>;
+}
+
+/**
+ * Objects as files under `directory`, by their keys; several processes may share it. No content type is kept:
+ * PostgreSQL knows it, and whoever reads says it.
+ * A put is write, fsync, rename, fsync of the folder, so an answered put survives a loss of power.
+ */
+export async function createDiskObjectStore(options: DiskObjectStoreOptions): Promise<DiskObjectStore> {
+  const files = new DiskFiles(options.directory);
+  await onDisk(() => mkdir(files.temporaryRoot, { recursive: true, mode: 0o700 }));
+  const multiparts = new DiskMultiparts(files, options.minPartBytes);
+  const presigner = new DiskPresigner(options.signingKey, options.clock);
+
+  return {
+    kind: 'disk',
+
+    async put(key, body, { sizeBytes, signal }) {
+      const target = files.objectPath(key);
+      const temporary = files.newTemporaryPath(key);
+      const written = await files.write(temporary, { body, sizeBytes, signal });
+      await files.publish(temporary, target);
+      return { key, ...written };
+    },
+
+    get: (key, getOptions) => openObject(files, key, getOptions),
+
+    async head(key) {
+      const path = files.objectPath(key);
+      const stats = await onDisk(() => nullIfMissing(() => stat(path, { bigint: true })));
+      return stats?.isFile() ? toHead(key, stats) : null;
+    },
+
+    deleteMany: (keys) => deleteMany(files, keys),
+    list: (prefix) => listDisk(files.root, prefix),
+
+    async copy(fromKey, toKey) {
+      const from = files.objectPath(fromKey);
+      const target = files.objectPath(toKey);
+      const temporary = files.newTemporaryPath(toKey);
+      const stats = await onDisk(() => nullIfMissing(() => duplicate(from, temporary)));
+      if (!stats?.isFile()) {
+        await rm(temporary, { force: true });
+        throw new ObjectNotFoundError(fromKey);
+      }
+      await files.publish(temporary, target);
+      // Renaming one link over another of the same file does nothing and leaves both (rename(2)).
+      await rm(temporary, { force: true });
+      return { key: toKey, sizeBytes: Number(stats.size), etag: diskEtag(stats) };
+    },
+
+    createMultipart: (key) => multiparts.create(key),
+    uploadPart: (key, uploadId, part) => multiparts.uploadPart(key, uploadId, part),
+    listParts: (key, uploadId) => multiparts.listParts(key, uploadId),
+    completeMultipart: (key, uploadId, parts) => multiparts.complete(key, uploadId, parts),
+    abortMultipart: (key, uploadId) => multiparts.abort(key, uploadId),
+
+    async discard(key) {
+      const path = files.objectPath(key);
+      const prefix = files.temporaryPrefix(key);
+      await onDisk(async () => {
+        // The temporary files first: a put that is about to rename one of them must not bring the object back.
+        for (const name of await readdir(files.temporaryRoot)) {
+          if (name.startsWith(prefix)) {
+            await rm(join(files.temporaryRoot, name), { recursive: true, force: true, maxRetries: 3 });
+          }
+        }
+        await nullIfMissing(() => unlink(path));
+        await files.syncDirectory(dirname(path));
+      });
+    },
+
+    async presignGet(key, { expiresInSeconds, contentType, contentDisposition, publicOrigin }) {
+      const access = { method: 'GET', key, contentType, contentDisposition: contentDisposition ?? null } as const;
+      return presigner.presign(access, expiresInSeconds, publicOrigin);
+    },
+    async presignPut(key, { expiresInSeconds, sizeBytes, contentType, publicOrigin }) {
+      const access = { method: 'PUT', key, sizeBytes, contentType, part: null } as const;
+      return presigner.presign(access, expiresInSeconds, publicOrigin);
+    },
+    async presignPart(key, { expiresInSeconds, sizeBytes, uploadId, partNumber, publicOrigin }) {
+      const access = { method: 'PUT', key, sizeBytes, contentType: null, part: { uploadId, partNumber } } as const;
+      return presigner.presign(access, expiresInSeconds, publicOrigin);
+    },
+
+    verify: (method, pathAndQuery) => presigner.verify(method, pathAndQuery),
+    countTemporary: async () => (await onDisk(() => readdir(files.temporaryRoot))).length,
+    ping: () => onDisk(() => access(files.temporaryRoot, constants.R_OK | constants.W_OK)),
+    close: async () => {},
+  };
+}
+
+function toHead(key: string, stats: BigIntStats): ObjectHead {
+  return { key, sizeBytes: Number(stats.size), etag: diskEtag(stats), lastModified: stats.mtime };
+}
+
+async function openObject(files: DiskFiles, key: string, { range, signal }: GetOptions = {}): Promise<OpenedObject> {
+  const path = files.objectPath(key);
+  signal?.throwIfAborted();
+  const handle = await onDisk(() => nullIfMissing(() => open(path, 'r')));
+  if (!handle) throw new ObjectNotFoundError(key);
+  try {
+    const stats = await onDisk(() => handle.stat({ bigint: true }));
+    if (!stats.isFile()) throw new ObjectNotFoundError(key);
+    const head = toHead(key, stats);
+    if (range && (range.start >= head.sizeBytes || range.end < range.start || range.start < 0)) {
+      throw new InvalidRangeError(`bytes ${range.start}-${range.end} of ${head.sizeBytes}`);
+    }
+    signal?.throwIfAborted();
+    const end = Math.min(range?.end ?? Number.POSITIVE_INFINITY, head.sizeBytes - 1);
+    const body = await readFrom(handle, range?.start ?? 0, end);
+    return { head, body: signal ? addAbortSignal(signal, body) : body };
+  } catch (error) {
+    await handle.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** The open file keeps the content it had, whatever is put in its place meanwhile. */
+async function readFrom(handle: FileHandle, start: number, end: number): Promise<Readable> {
+  if (end < start) {
+    await handle.close();
+    return Readable.from([]);
+  }
+  return handle.createReadStream({ start, end, highWaterMark: READ_CHUNK_BYTES });
+}
+
+/**
+ * A second name for the same bytes: objects are replaced and never written to, so a hard link is a copy that takes
+ * no time and no room. File systems that have no links get the bytes copied by the system.
+ */
+async function duplicate(from: string, to: string): Promise<BigIntStats> {
+  try {
+    await link(from, to);
+    return await stat(to, { bigint: true });
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') throw error;
+  }
+  await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  const handle = await open(to, 'r+');
+  try {
+    await handle.datasync();
+    return await handle.stat({ bigint: true });
+  } finally {
+    await handle.close();
+  }
+}
+
+async function deleteMany(files: DiskFiles, keys: readonly string[]): Promise<readonly DeleteOutcome[]> {
+  if (keys.length > MAX_DELETE_KEYS) throw new TypeError(`at most ${MAX_DELETE_KEYS} keys in one call`);
+  const limit = pLimit(DELETES_AT_ONCE);
+  const paths = keys.map((key) => files.objectPath(key));
+  const unlinked = await Promise.all(
+    paths.map((path) => limit(() => reasonOfFailure(() => onDisk(() => nullIfMissing(() => unlink(path)))))),
+  );
+  // "Deleted" is what lets the tombstone go, so it may not come undone by a loss of power.
+  const folders = new Map<string, Promise<string | null>>();
+  for (const folder of new Set(paths.map((path) => dirname(path)))) {
+    folders.set(
+      folder,
+      limit(() => reasonOfFailure(() => files.syncDirectory(folder))),
+    );
+  }
+  return Promise.all(
+    keys.map(async (key, index): Promise<DeleteOutcome> => {
+      const reason = unlinked[index] ?? (await folders.get(dirname(files.objectPath(key)))) ?? null;
+      return reason === null ? { key, deleted: true } : { key, deleted: false, reason };
+    }),
+  );
+}
+
+async function reasonOfFailure(operation: () => Promise<unknown>): Promise<string | null> {
+  try {
+    await operation();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

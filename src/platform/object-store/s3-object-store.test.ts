@@ -1,0 +1,147 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import { PassThrough } from 'node:stream';
+import { afterEach, describe, expect, it } from 'vitest';
+import { StoreFullError, StoreUnavailableError } from './errors.ts';
+import { createS3ObjectStore, type S3ObjectStore } from './s3-object-store.ts';
+
+const IDLE_TIMEOUT_MS = 150;
+const cleanups: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+});
+
+/** A store whose server answers as the test says: what a real one cannot be made to do. */
+async function storeOn(handler: RequestListener): Promise<S3ObjectStore> {
+  const server = createServer(handler).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (!address || typeof address === 'string') throw new Error('no port');
+  const store = connect(`http://127.0.0.1:${address.port}`);
+  cleanups.push(async () => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return store;
+}
+
+function connect(endpoint: string): S3ObjectStore {
+  const store = createS3ObjectStore({
+    bucket: 'b',
+    region: 'us-east-1',
+    endpoint,
+    forcePathStyle: true,
+    checksums: 'when_required',
+    credentials: { accessKeyId: 'a', secretAccessKey: 's' },
+    clock: { now: () => new Date() },
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+  });
+  cleanups.push(() => store.close());
+  return store;
+}
+
+function refuse(status: number, code: string): RequestListener {
+  return (req, res) => {
+    req.resume();
+    res.writeHead(status, { 'content-type': 'application/xml' });
+    res.end(
+      req.method === 'HEAD' ? '' : `<?xml version="1.0"?><Error><Code>${code}</Code><Message>m</Message></Error>`,
+    );
+  };
+}
+
+const contentType = 'text/plain';
+
+describe('a store that refuses', () => {
+  for (const [status, code, type] of [
+    [500, 'InternalError', StoreUnavailableError],
+    [503, 'SlowDown', StoreUnavailableError],
+    [403, 'AccessDenied', StoreUnavailableError],
+    [404, 'NoSuchBucket', StoreUnavailableError],
+    [507, 'XMinioStorageFull', StoreFullError],
+    [403, 'QuotaExceeded', StoreFullError],
+  ] as const) {
+    it(`is ${type.name} for ${status} ${code}, before the body is sent`, async () => {
+      const store = await storeOn(refuse(status, code));
+      const body = new PassThrough();
+      body.write('begun');
+      await expect(store.put('k', body, { contentType, sizeBytes: 10_000_000 })).rejects.toThrow(type);
+      expect(body.destroyed).toBe(false);
+      await expect(store.put('k', Buffer.from('x'), { contentType })).rejects.toThrow(type);
+      if (status >= 500) await expect(store.ping()).rejects.toThrow(StoreUnavailableError);
+    });
+  }
+
+  it('is tried again with a buffered part', async () => {
+    let requests = 0;
+    const bodies: string[] = [];
+    const store = await storeOn(async (req, res) => {
+      requests += 1;
+      if (requests === 1) return refuse(503, 'SlowDown')(req, res);
+      bodies.push(Buffer.concat(await req.toArray()).toString());
+      res.setHeader('etag', '"e"').end();
+    });
+    const body = new PassThrough();
+    body.end('unknown length');
+    expect(await store.put('k', body, { contentType })).toEqual({ key: 'k', sizeBytes: 14, etag: 'e' });
+    expect(bodies).toEqual(['unknown length']);
+  });
+});
+
+describe('a store that is gone or stuck', () => {
+  it('is unavailable when nobody listens', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    server.close();
+    const store = connect(`http://127.0.0.1:${address && typeof address === 'object' ? address.port : 1}`);
+    await expect(store.ping()).rejects.toThrow(StoreUnavailableError);
+    await expect(store.head('k')).rejects.toThrow(StoreUnavailableError);
+    await expect(store.put('k', new PassThrough().end('x'), { contentType, sizeBytes: 1 })).rejects.toThrow(
+      StoreUnavailableError,
+    );
+  });
+
+  it('is unavailable when it never answers', async () => {
+    const store = await storeOn((req) => void req.resume());
+    await expect(store.put('k', new PassThrough().end('x'), { contentType, sizeBytes: 1 })).rejects.toThrow(
+      StoreUnavailableError,
+    );
+    await expect(store.get('k')).rejects.toThrow(StoreUnavailableError);
+  });
+
+  it('gives way to an abort while it does not read', async () => {
+    const store = await storeOn(() => {});
+    const controller = new AbortController();
+    const body = new PassThrough();
+    body.write(Buffer.alloc(100_000), () => setImmediate(() => controller.abort(new Error('enough'))));
+    const put = store.put('k', body, { contentType, sizeBytes: 1e9, signal: controller.signal });
+    await expect(put).rejects.toThrow('enough');
+  });
+
+  for (const [what, behave] of [
+    ['cut', (end: () => void) => setImmediate(end)],
+    ['stuck', () => {}],
+  ] as const) {
+    it(`fails the stream of a body that is ${what}`, async () => {
+      const store = await storeOn((_req, res) => {
+        res.writeHead(200, { 'content-length': '1000', etag: '"e"' });
+        res.write('some');
+        behave(() => res.destroy());
+      });
+      const { head, body } = await store.get('k');
+      expect(head.sizeBytes).toBe(1000);
+      await expect(body.toArray()).rejects.toThrow();
+    });
+  }
+
+  it('waits for a reader who pauses', async () => {
+    const store = await storeOn((_req, res) => void res.setHeader('etag', '"e"').end(Buffer.alloc(5_000_000)));
+    const { body } = await store.get('k');
+    await once(body, 'readable');
+    // The one place that has to let real time pass: the socket's own idle timer is what must not strike.
+    await new Promise((resolve) => setTimeout(resolve, 3 * IDLE_TIMEOUT_MS));
+    expect((await body.toArray()).reduce((sum, chunk: Buffer) => sum + chunk.length, 0)).toBe(5_000_000);
+  });
+});

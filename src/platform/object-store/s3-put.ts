@@ -1,0 +1,135 @@
+import type { Readable } from 'node:stream';
+import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { assertLength, exactLength, readChunks } from './body-chunks.ts';
+import type { MultipartPart, PutOptions, StoredObject } from './object-store.ts';
+import { PartBuffer, type PartBufferOptions } from './part-buffer.ts';
+import { onS3 } from './s3-errors.ts';
+import { bareEtag, MAX_SINGLE_PUT_BYTES, type S3Multiparts } from './s3-multipart.ts';
+import { sendStream, withRetries } from './s3-sending.ts';
+
+const MIB = 1024 * 1024;
+const FIRST_PART_BYTES = 8 * MIB;
+const PARTS_OF_A_SIZE = 1000;
+
+/**
+ * Size of part `partNumber` (1..10,000) of a put whose length nobody knows: 8 MiB, doubling every 1000 parts. The
+ * first 8 GiB stay in parts that memory can hold, and 10,000 parts reach 7.8 TiB, more than S3's 5 TiB an object.
+ */
+export function partSizeBytes(partNumber: number): number {
+  return FIRST_PART_BYTES * 2 ** Math.floor((partNumber - 1) / PARTS_OF_A_SIZE);
+}
+
+/** Puts whole objects into one bucket. */
+export class S3Puts {
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  readonly #multiparts: S3Multiparts;
+  readonly #buffers: PartBufferOptions;
+
+  constructor(client: S3Client, bucket: string, parts: { multiparts: S3Multiparts; buffers: PartBufferOptions }) {
+    this.#client = client;
+    this.#bucket = bucket;
+    this.#multiparts = parts.multiparts;
+    this.#buffers = parts.buffers;
+  }
+
+  /** See `ObjectStore.put`. One request up to 5 GiB of known length, or one part of unknown length; parts otherwise. */
+  async put(key: string, body: Readable | Uint8Array, options: PutOptions): Promise<StoredObject> {
+    const { contentType, sizeBytes, signal } = options;
+    signal?.throwIfAborted();
+    if (body instanceof Uint8Array) {
+      assertLength(body, sizeBytes);
+      return this.#putBytes(key, body, options);
+    }
+    if (sizeBytes === undefined) return this.#putParts(key, readChunks(body, signal), options);
+    if (sizeBytes > MAX_SINGLE_PUT_BYTES) {
+      return this.#putParts(key, exactLength(readChunks(body, signal), sizeBytes), options);
+    }
+    const open = (ended: AbortSignal): AsyncIterable<Buffer> => exactLength(readChunks(body, ended), sizeBytes);
+    return this.#putStream(key, { open, signal }, { contentType, sizeBytes });
+  }
+
+  async #putBytes(key: string, body: Uint8Array, { contentType, signal }: PutOptions): Promise<StoredObject> {
+    const input = { Bucket: this.#bucket, Key: key, ContentType: contentType, ContentLength: body.byteLength };
+    const command = new PutObjectCommand({ ...input, Body: body });
+    try {
+      const output = await onS3(key, () => this.#client.send(command, signal ? { abortSignal: signal } : {}));
+      return { key, sizeBytes: body.byteLength, etag: bareEtag(output.ETag) };
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    }
+  }
+
+  async #putStream(
+    key: string,
+    source: { open: (signal: AbortSignal) => AsyncIterable<Buffer>; signal?: AbortSignal | undefined },
+    { contentType, sizeBytes }: { contentType: string; sizeBytes: number },
+  ): Promise<StoredObject> {
+    const input = { Bucket: this.#bucket, Key: key, ContentType: contentType, ContentLength: sizeBytes };
+    const output = await sendStream(key, source, (Body, abortSignal) =>
+      this.#client.send(new PutObjectCommand({ ...input, Body }), { abortSignal }),
+    );
+    return { key, sizeBytes, etag: bareEtag(output.ETag) };
+  }
+
+  /** Holds one part at a time: while it is sent, the source is not read. */
+  async #putParts(key: string, chunks: AsyncIterable<Buffer>, options: PutOptions): Promise<StoredObject> {
+    let buffer = new PartBuffer(partSizeBytes(1), this.#buffers);
+    let uploadId: string | null = null;
+    const parts: MultipartPart[] = [];
+    try {
+      for await (const chunk of chunks) {
+        let rest = await buffer.append(chunk);
+        while (rest.byteLength > 0) {
+          // Only when more is known to come, so that what fits into one part never becomes a multipart upload.
+          uploadId ??= (await this.#multiparts.create(key, options.contentType)).uploadId;
+          parts.push(await this.#sendPart(key, uploadId, { buffer, partNumber: parts.length + 1 }, options.signal));
+          await buffer.dispose();
+          buffer = new PartBuffer(partSizeBytes(parts.length + 1), this.#buffers);
+          rest = await buffer.append(rest);
+        }
+      }
+      if (uploadId === null) return await this.#putBuffer(key, buffer, options);
+      parts.push(await this.#sendPart(key, uploadId, { buffer, partNumber: parts.length + 1 }, options.signal));
+      options.signal?.throwIfAborted();
+      return await this.#multiparts.complete(key, uploadId, parts);
+    } catch (error) {
+      // Whatever this leaves when the store is gone too, `discard` removes.
+      if (uploadId !== null) await this.#multiparts.abort(key, uploadId).catch(() => {});
+      throw error;
+    } finally {
+      await buffer.dispose();
+    }
+  }
+
+  #sendPart(
+    key: string,
+    uploadId: string,
+    { buffer, partNumber }: { buffer: PartBuffer; partNumber: number },
+    signal: AbortSignal | undefined,
+  ): Promise<MultipartPart> {
+    const sizeBytes = buffer.sizeBytes;
+    return withRetries(async () => {
+      const body = buffer.read();
+      try {
+        return await this.#multiparts.uploadPart(key, uploadId, { partNumber, body, sizeBytes, signal });
+      } finally {
+        body.destroy();
+      }
+    }, signal);
+  }
+
+  #putBuffer(key: string, buffer: PartBuffer, { contentType, signal }: PutOptions): Promise<StoredObject> {
+    const sizeBytes = buffer.sizeBytes;
+    return withRetries(async () => {
+      const body = buffer.read();
+      const open = (ended: AbortSignal): AsyncIterable<Buffer> => exactLength(readChunks(body, ended), sizeBytes);
+      try {
+        return await this.#putStream(key, { open, signal }, { contentType, sizeBytes });
+      } finally {
+        body.destroy();
+      }
+    }, signal);
+  }
+}

@@ -1,0 +1,241 @@
+import { fromPrisma, type Job, type JobResult, PgBoss, type SendOptions } from 'pg-boss';
+import type { Tx } from '../db/unit-of-work.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { AnyJobDefinition, JobDefinition } from './job.ts';
+import type { EnqueueOptions, JobHandler, JobQueue, QueueRole, WorkOptions } from './job-queue.ts';
+
+export interface PgBossQueueOptions {
+  readonly url: string;
+  /** Every kind of job that is enqueued or worked, in any process. */
+  readonly jobs: readonly AnyJobDefinition[];
+  readonly log: Logger;
+  /** How often workers look for retried and deferred jobs (new ones announce themselves); 10 unless told, at least 2. */
+  readonly pollSeconds?: number;
+}
+
+/** Where jobs end that failed for good; nothing works on them, an admin looks at them. */
+export const DEAD_LETTERS = 'dead.letter';
+
+const SCHEMA = 'pgboss';
+const MAX_CONNECTIONS = 3;
+const DEAD_LETTER_KEEP_SECONDS = 30 * 24 * 3600;
+const DEFAULT_CONCURRENCY = 10;
+const DEFAULT_POLL_SECONDS = 10;
+/** The same complaint of the queue is logged once in this time: with the database away, each worker has it at each poll. */
+const COMPLAINT_EVERY_MS = 30_000;
+/** Chores of pg-boss that this product does not use (flows) or that may wait. */
+const RARE_SECONDS = 3600;
+
+interface Worker {
+  readonly job: AnyJobDefinition;
+  readonly handler: JobHandler<object>;
+  readonly concurrency: number;
+}
+
+interface Recurring {
+  readonly job: AnyJobDefinition;
+  readonly payload: object;
+}
+
+/** The queue on pg-boss, in a schema of its own beside the data, by a small pool of its own. */
+export class PgBossQueue implements JobQueue {
+  readonly #options: PgBossQueueOptions;
+  readonly #workers: Worker[] = [];
+  readonly #sweeps: (Recurring & { readonly seconds: number })[] = [];
+  readonly #schedules: (Recurring & { readonly cron: string })[] = [];
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #complaints = new Map<string, number>();
+  #boss: PgBoss | null = null;
+  #stopping = false;
+
+  constructor(options: PgBossQueueOptions) {
+    this.#options = options;
+  }
+
+  async enqueue<Payload extends object>(
+    tx: Tx | null,
+    job: JobDefinition<Payload>,
+    payload: Payload,
+    options?: EnqueueOptions,
+  ): Promise<void> {
+    await this.enqueueMany(tx, job, [payload], options);
+  }
+
+  async enqueueMany<Payload extends object>(
+    tx: Tx | null,
+    job: JobDefinition<Payload>,
+    payloads: readonly Payload[],
+    options: EnqueueOptions = {},
+  ): Promise<void> {
+    const boss = this.#started();
+    if (payloads.length === 0) return;
+    const jobs = payloads.map((data) => ({ data, ...options }));
+    await boss.insert(job.name, jobs, tx ? { db: fromPrisma(tx) } : {});
+  }
+
+  work<Payload extends object>(
+    job: JobDefinition<Payload>,
+    handler: JobHandler<Payload>,
+    options: WorkOptions = {},
+  ): void {
+    this.#assertBeforeStart();
+    // A batch of one would end burst mode, and a backlog crawl at one job a poll.
+    const concurrency = Math.max(2, options.concurrency ?? DEFAULT_CONCURRENCY);
+    this.#workers.push({ job, handler: handler as JobHandler<object>, concurrency });
+  }
+
+  every<Payload extends object>(seconds: number, job: JobDefinition<Payload>, payload: Payload): void {
+    this.#assertBeforeStart();
+    this.#sweeps.push({ seconds, job, payload });
+  }
+
+  schedule<Payload extends object>(cron: string, job: JobDefinition<Payload>, payload: Payload): void {
+    this.#assertBeforeStart();
+    this.#schedules.push({ cron, job, payload });
+  }
+
+  async start(role: QueueRole): Promise<void> {
+    this.#assertBeforeStart();
+    const { log, jobs } = this.#options;
+    const boss = new PgBoss({
+      connectionString: this.#options.url,
+      schema: SCHEMA,
+      application_name: 'pockity-queue',
+      max: MAX_CONNECTIONS,
+      supervise: role.supervise,
+      schedule: role.workers && this.#schedules.length > 0,
+      useListenNotify: role.workers,
+      // Deletes finished jobs: the default of once a day lets a sweep of every few seconds pile up.
+      maintenanceIntervalSeconds: 600,
+      flowIntervalSeconds: RARE_SECONDS,
+      bamIntervalSeconds: RARE_SECONDS,
+    });
+    boss.on('error', (error) => this.#complain(error.message, () => log.warn({ err: error }, 'the job queue failed')));
+    boss.on('warning', ({ message, data }) =>
+      this.#complain(message, () => log.warn({ data }, `job queue: ${message}`)),
+    );
+    this.#stopping = false;
+    this.#boss = boss;
+    try {
+      await boss.start();
+      await createQueues(boss, jobs);
+      if (role.workers) await this.#startWorkers(boss);
+    } catch (error) {
+      this.#boss = null;
+      await boss.stop({ graceful: false }).catch(() => {});
+      throw error;
+    }
+  }
+
+  async stop(options: { readonly timeoutMs: number }): Promise<void> {
+    const boss = this.#boss;
+    if (!boss || this.#stopping) return;
+    this.#stopping = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    try {
+      await boss.stop({ graceful: true, timeout: options.timeoutMs });
+    } finally {
+      this.#boss = null;
+    }
+  }
+
+  async #startWorkers(boss: PgBoss): Promise<void> {
+    for (const worker of this.#workers) {
+      await boss.work<object>(
+        worker.job.name,
+        {
+          batchSize: worker.concurrency,
+          perJobResults: true,
+          burstWhenBatchFull: true,
+          notifyPollingIntervalSeconds: this.#options.pollSeconds ?? DEFAULT_POLL_SECONDS,
+        },
+        (batch: Job<object>[]) => Promise.all(batch.map((job) => this.#attempt(worker, job))),
+      );
+    }
+    for (const { cron, job, payload } of this.#schedules) await boss.schedule(job.name, cron, payload, { tz: 'UTC' });
+    for (const { seconds, job, payload } of this.#sweeps) this.#sweep(boss, seconds, { job, payload });
+  }
+
+  async #attempt({ job: definition, handler }: Worker, job: Job<object>): Promise<JobResult> {
+    const { id, retryCount, signal, data } = job;
+    try {
+      await handler(data, { jobId: id, retryCount, signal });
+      return { id, status: 'completed' };
+    } catch (error) {
+      const final = retryCount >= definition.retryLimit;
+      const fields = { err: error, job: definition.name, jobId: id, retryCount };
+      if (final) this.#options.log.error(fields, 'a job failed for good');
+      else this.#options.log.warn(fields, 'a job failed and is tried again');
+      return { id, status: 'failed', output: { message: error instanceof Error ? error.message : String(error) } };
+    }
+  }
+
+  /**
+   * Every process offers a job for each period and PostgreSQL takes the first offer. They offer in the middle of the
+   * period, so that a timer's jitter does not skip one.
+   */
+  #sweep(boss: PgBoss, seconds: number, recurring: Recurring): void {
+    if (this.#stopping) return;
+    boss
+      .send(recurring.job.name, recurring.payload, { singletonSeconds: seconds } satisfies SendOptions)
+      .catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#complain(reason, () =>
+          this.#options.log.warn({ err: error, job: recurring.job.name }, 'a recurring job could not be enqueued'),
+        );
+      });
+    const periodMs = seconds * 1000;
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        this.#sweep(boss, seconds, recurring);
+      },
+      1.5 * periodMs - (Date.now() % periodMs),
+    );
+    this.#timers.add(timer);
+  }
+
+  #complain(text: string, log: () => void): void {
+    const now = Date.now();
+    if (now - (this.#complaints.get(text) ?? 0) < COMPLAINT_EVERY_MS) return;
+    if (this.#complaints.size > 100) this.#complaints.clear();
+    this.#complaints.set(text, now);
+    log();
+  }
+
+  #started(): PgBoss {
+    if (!this.#boss) throw new Error('the job queue is not running');
+    return this.#boss;
+  }
+
+  #assertBeforeStart(): void {
+    if (this.#boss) throw new Error('the job queue is running already');
+  }
+}
+
+/** Creating is atomic in the database; a queue that is there already is brought to what this version wants. */
+async function createQueues(boss: PgBoss, jobs: readonly AnyJobDefinition[]): Promise<void> {
+  await boss.createQueue(DEAD_LETTERS, {
+    retentionSeconds: DEAD_LETTER_KEEP_SECONDS,
+    deleteAfterSeconds: DEAD_LETTER_KEEP_SECONDS,
+  });
+  const existing = new Map((await boss.getQueues()).map((queue) => [queue.name, queue]));
+  for (const job of jobs) {
+    const wanted = {
+      notify: true,
+      deadLetter: DEAD_LETTERS,
+      retryLimit: job.retryLimit,
+      retryDelay: job.retryDelaySeconds,
+      retryDelayMax: job.retryDelayMaxSeconds,
+      retryBackoff: true,
+      expireInSeconds: job.expireInSeconds,
+      deleteAfterSeconds: job.keepSeconds,
+    };
+    const present = existing.get(job.name);
+    if (!present) await boss.createQueue(job.name, wanted);
+    else if (Object.entries(wanted).some(([key, value]) => present[key as keyof typeof wanted] !== value)) {
+      await boss.updateQueue(job.name, wanted);
+    }
+  }
+}
