@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError } from '../../src/errors/app-error.ts';
 import { type ConflictPolicy, LedgerRepository, LedgerService, TombstoneRepository } from '../../src/features/ledger/index.ts';
 import { Database } from '../../src/platform/db/database.ts';
-import { createLogger } from '../../src/platform/logging/logger.ts';
+import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { auditSpace, createTestSpace, type TestSpace } from '../support/spaces.ts';
 
-const log = createLogger('silent');
+const log = silentLogger();
 const AUDIT = { actorType: 'key', actorId: null, accessKeyId: null, ip: null, userAgent: null, requestId: null };
 const MANY = { bytes: 1_000_000, objects: 1000 };
 

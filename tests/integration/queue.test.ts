@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/platform/db/database.ts';
 import { UnitOfWork } from '../../src/platform/db/unit-of-work.ts';
-import { createLogger } from '../../src/platform/logging/logger.ts';
+import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { defineJob } from '../../src/platform/queue/job.ts';
 import { DEAD_LETTERS, PgBossQueue } from '../../src/platform/queue/pg-boss-queue.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -16,7 +16,7 @@ const note = defineJob<Note>('test.note');
 const sweep = defineJob<Record<string, never>>('test.sweep');
 const frail = defineJob<Note>('test.frail', { retryLimit: 2, retryDelaySeconds: 1, retryDelayMaxSeconds: 1 });
 const jobs = [note, sweep, frail];
-const log = createLogger('silent');
+const log = silentLogger();
 const BOTH = { workers: true, supervise: true };
 const SENDER = { workers: false, supervise: false };
 

@@ -96,7 +96,7 @@ export async function openS3Store(): Promise<StoreUnderTest | null> {
 }
 
 /** An HTTP server on a free port of 127.0.0.1. */
-export async function listen(handler: RequestListener): Promise<{ readonly origin: string; close(): Promise<void> }> {
+async function listen(handler: RequestListener): Promise<{ readonly origin: string; close(): Promise<void> }> {
   const server: Server = createServer(handler);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -75,7 +75,7 @@ export async function createTestDatabase(options: { readonly migrated?: boolean 
   if (adminUrl === undefined) throw new Error('tests/support/postgres.ts is not in the globalSetup of this project');
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   const template = options.migrated === false ? 'template0' : TEMPLATE;
-  await runOn(adminUrl, `CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE ${escapeIdentifier(template)} STRATEGY FILE_COPY`);
+  await runOn(adminUrl, `CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE ${escapeIdentifier(template)}`);
   return {
     url: onDatabase(adminUrl, name),
     drop: () => runOn(adminUrl, `DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`),

@@ -26,7 +26,7 @@ export interface PutCode {
   readonly now: Date;
 }
 
-// A NULL comparison leaves the row as it is, so nothing comes back: too early, or out of tries.
+// Where the last condition does not hold, the row stays as it is and nothing comes back.
 const PUT = `
   INSERT INTO one_time_codes AS c (user_id, purpose, code_hash, attempts, window_started_at, sent_at, expires_at)
   VALUES ($1::uuid, $2::"CodePurpose", $3, 0, $4, $4, $5)
@@ -72,8 +72,8 @@ export class OneTimeCodeRepository {
     return rows[0]?.expires_at ?? null;
   }
 
-  find(tx: Tx, userId: string, purpose: CodePurpose): Promise<CodeState | null> {
-    return tx.oneTimeCode.findUnique({
+  find(userId: string, purpose: CodePurpose): Promise<CodeState | null> {
+    return this.#database.prisma.oneTimeCode.findUnique({
       where: { userId_purpose: { userId, purpose } },
       select: { attempts: true, windowStartedAt: true, sentAt: true, expiresAt: true },
     });
@@ -88,10 +88,17 @@ export class OneTimeCodeRepository {
     userId: string,
     purpose: CodePurpose,
     at: { readonly registeredAt: Date; readonly now: Date },
+    policy: CodePolicy,
   ): Promise<Date | null> {
     const later = new Date(Math.max(at.now.getTime(), at.registeredAt.getTime() + 1));
     const [adopted] = await tx.oneTimeCode.updateManyAndReturn({
-      where: { userId, purpose, sentAt: at.registeredAt, attempts: 0, expiresAt: { gt: at.now } },
+      where: {
+        userId,
+        purpose,
+        sentAt: at.registeredAt,
+        attempts: { lt: policy.maxAttempts },
+        expiresAt: { gt: at.now },
+      },
       data: { sentAt: later },
       select: { expiresAt: true },
     });
@@ -103,7 +110,12 @@ export class OneTimeCodeRepository {
    * taken before anything is compared and whatever comes of it, so parallel guesses get no more than there are tries.
    */
   async takeTry(userId: string, purpose: CodePurpose, policy: CodePolicy, now: Date): Promise<Uint8Array | null> {
-    const [row] = await this.#database.query<{ code_hash: Buffer }>(TAKE_TRY, [userId, purpose, policy.maxAttempts, now]);
+    const [row] = await this.#database.query<{ code_hash: Buffer }>(TAKE_TRY, [
+      userId,
+      purpose,
+      policy.maxAttempts,
+      now,
+    ]);
     return row?.code_hash ?? null;
   }
 
@@ -111,10 +123,5 @@ export class OneTimeCodeRepository {
   async consume(tx: Tx, userId: string, purpose: CodePurpose, codeHash: Uint8Array<ArrayBuffer>): Promise<boolean> {
     const { count } = await tx.oneTimeCode.deleteMany({ where: { userId, purpose, codeHash } });
     return count === 1;
-  }
-
-  /** The state for telling why there was no try left. */
-  findNow(userId: string, purpose: CodePurpose): Promise<CodeState | null> {
-    return this.find(this.#database.prisma, userId, purpose);
   }
 }

@@ -1,4 +1,3 @@
-import type { Database } from '../../platform/db/database.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
 
 export interface NewSession {
@@ -19,12 +18,6 @@ export type RotateOutcome =
 
 /** Sessions: one row a login, with the hash of the one refresh token that is good. */
 export class SessionRepository {
-  readonly #database: Database;
-
-  constructor(database: Database) {
-    this.#database = database;
-  }
-
   async create(tx: Tx, session: NewSession): Promise<void> {
     await tx.session.create({ data: { ...session, lastUsedAt: session.createdAt } });
   }
@@ -44,12 +37,13 @@ export class SessionRepository {
     },
   ): Promise<RotateOutcome> {
     const { sessionId: id, oldHash, newHash, now, expiresAt } = change;
-    const [rotated] = await tx.session.updateManyAndReturn({
-      where: { id, refreshTokenHash: oldHash, revokedAt: null, expiresAt: { gt: now }, user: { disabledAt: null } },
-      data: { refreshTokenHash: newHash, lastUsedAt: now, expiresAt },
-      select: { userId: true },
-    });
-    if (rotated) return { outcome: 'rotated', userId: rotated.userId };
+    const [rotated] = await tx.$queryRaw<{ user_id: string }[]>`
+      UPDATE sessions s SET refresh_token_hash = ${newHash}, last_used_at = ${now}, expires_at = ${expiresAt}
+      FROM users u
+      WHERE s.id = ${id}::uuid AND s.refresh_token_hash = ${oldHash} AND s.revoked_at IS NULL AND s.expires_at > ${now}
+        AND u.id = s.user_id AND u.disabled_at IS NULL
+      RETURNING s.user_id`;
+    if (rotated) return { outcome: 'rotated', userId: rotated.user_id };
     const [replayed] = await tx.session.updateManyAndReturn({
       where: { id, refreshTokenHash: { not: oldHash }, revokedAt: null },
       data: { revokedAt: now },
@@ -71,10 +65,5 @@ export class SessionRepository {
       data: { revokedAt: now },
     });
     return count === 1;
-  }
-
-  /** How many sessions of a user are alive. */
-  countLiving(userId: string, now: Date): Promise<number> {
-    return this.#database.prisma.session.count({ where: { userId, revokedAt: null, expiresAt: { gt: now } } });
   }
 }

@@ -246,11 +246,7 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
         200: {
           description: 'Usage and quota',
           data: schemas.usageData,
-          example: {
-            usage: schemas.EXAMPLE_USAGE,
-            quota: { maxBytes: 5368709120, maxObjects: 10000, canUpload: true, quotaExceeded: false },
-            usagePercentage: { bytes: 0, objects: 0.01 },
-          },
+          example: schemas.EXAMPLE_USAGE_DATA,
         },
       },
       errors: ['DEPENDENCY_UNAVAILABLE'],

@@ -135,3 +135,9 @@ export const EXAMPLE_USAGE = {
   versionBytes: 0,
   lastUpdated: '2026-11-21T09:00:00.000Z',
 };
+
+export const EXAMPLE_USAGE_DATA = {
+  usage: EXAMPLE_USAGE,
+  quota: { maxBytes: 5368709120, maxObjects: 10000, canUpload: true, quotaExceeded: false },
+  usagePercentage: { bytes: 0, objects: 0.01 },
+};

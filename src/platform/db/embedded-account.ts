@@ -93,7 +93,7 @@ async function reachingAccount(owner: { uid: number; gid: number }, paths: Embed
     if (await reaches(account, paths)) return account;
   }
   throw new Error(
-    `PostgreSQL does not run as root, and uid ${owner.uid} cannot reach ${paths.postgres} and ${paths.directory}: ` +
+    `PostgreSQL does not run as root, and uid ${owner.uid} cannot be used, or cannot reach ${paths.postgres} and ${paths.directory}: ` +
       'move both out of folders that only root may enter, run this as an ordinary user, or set DATABASE_URL',
   );
 }

@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 
 export type { Logger } from 'pino';
 
@@ -21,13 +21,45 @@ const HEADERS = ['authorization', 'cookie', 'x-secret-key', 'set-cookie'].flatMa
   `res.headers["${name}"]`,
 ]);
 
-/** JSON lines on standard output, secrets redacted; `destination` only for tests. */
-export function createLogger(level: string, destination?: DestinationStream): Logger {
-  const options = {
+/** The two loggers of a process, on one stream. */
+export interface Loggers {
+  /** For everything; known names of secrets are redacted at any of the upper levels. */
+  readonly log: Logger;
+  /**
+   * For the one line per request, whose fields are chosen one by one by its serializers: looking for secrets in them
+   * again would cost more than the rest of the line.
+   */
+  readonly requestLog: Logger;
+  /** Writes out what is buffered. */
+  flush(): void;
+}
+
+/** JSON lines on standard output, gathered for up to a second or 4 KiB; `destination` only for tests. */
+export function createLoggers(level: string, destination?: DestinationStream): Loggers {
+  const buffered = destination ? undefined : pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 1000 });
+  const stream = destination ?? buffered ?? process.stdout;
+  const options: LoggerOptions = {
     level,
-    redact: { paths: [...REDACTED, ...HEADERS], censor: '[redacted]' },
-    formatters: { level: (label: string) => ({ level: label }) },
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    base: { pid: process.pid },
+    formatters: { level: (label) => ({ level: label }) },
+    timestamp: pino.stdTimeFunctions.isoTime,
   };
-  return destination ? pino(options, destination) : pino(options);
+  return {
+    log: pino({ ...options, redact: { paths: [...REDACTED, ...HEADERS], censor: '[redacted]' } }, stream),
+    requestLog: pino({ ...options, serializers: { err: serializeError } }, stream),
+    flush: () => buffered?.flushSync(),
+  };
+}
+
+/** A logger that keeps quiet, for tests. */
+export function silentLogger(): Logger {
+  return pino({ level: 'silent' });
+}
+
+/** What is known to be harmless of an error and its causes: drivers hang rows and parameters on theirs. */
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { name, message, stack, cause } = error;
+  const code = 'code' in error ? error.code : undefined;
+  return { type: name, code, message, stack, ...(cause === undefined ? {} : { cause: serializeError(cause) }) };
 }

@@ -75,6 +75,34 @@ export async function* exactLength(
   if (held) yield held;
 }
 
+/**
+ * Gathers small chunks, so that all but the last hold at least `blockBytes`. AWS refuses a checksummed stream whose
+ * chunks are below 8 KiB (`InvalidChunkSizeError`), and small chunks cost a system call each elsewhere.
+ */
+export async function* inBlocks(
+  chunks: AsyncIterable<Buffer>,
+  blockBytes: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  let block = Buffer.alloc(0);
+  let usedBytes = 0;
+  for await (const chunk of chunks) {
+    if (usedBytes === 0 && chunk.byteLength >= blockBytes) {
+      yield chunk;
+      continue;
+    }
+    for (let rest = chunk; rest.byteLength > 0; ) {
+      if (usedBytes === 0) block = Buffer.allocUnsafeSlow(blockBytes);
+      const copiedBytes = rest.copy(block, usedBytes);
+      usedBytes += copiedBytes;
+      rest = rest.subarray(copiedBytes);
+      if (usedBytes < blockBytes) continue;
+      yield block;
+      usedBytes = 0;
+    }
+  }
+  if (usedBytes > 0) yield block.subarray(0, usedBytes);
+}
+
 /** Refuses a body in memory whose length is not the announced one. */
 export function assertLength(body: Uint8Array, sizeBytes: number | undefined): void {
   if (sizeBytes !== undefined && body.byteLength !== sizeBytes) {

@@ -35,6 +35,8 @@ export function toStoreError(error: unknown, key: string): unknown {
   if (BAD_PART.has(code)) return new InvalidPartError(`the store refused the parts (${code})`, cause);
   if (code === 'InvalidRange' || status === 416) return new InvalidRangeError('the range lies outside', cause);
   if (code === 'NoSuchBucket') return new StoreUnavailableError('there is no such bucket', cause);
+  if (status === 411)
+    return new StoreUnavailableError('the store knows no checksum trailers: S3_CHECKSUMS=when_required', cause);
   if (status === 404) return new ObjectNotFoundError(key, cause);
   const refused = status === 401 || status === 403 || status === 429 || (status !== null && status >= 500);
   if (refused || RETRYABLE.has(code)) return new StoreUnavailableError(`the store answered ${status} ${code}`, cause);

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
-import { StoreFullError, StoreUnavailableError } from './errors.ts';
+import { LengthMismatchError, StoreFullError, StoreUnavailableError } from './errors.ts';
 import { createS3ObjectStore, type S3ObjectStore } from './s3-object-store.ts';
+
+type Checksums = 'when_supported' | 'when_required';
 
 const IDLE_TIMEOUT_MS = 150;
 const cleanups: (() => Promise<void>)[] = [];
@@ -13,12 +15,12 @@ afterEach(async () => {
 });
 
 /** A store whose server answers as the test says: what a real one cannot be made to do. */
-async function storeOn(handler: RequestListener): Promise<S3ObjectStore> {
+async function storeOn(handler: RequestListener, checksums: Checksums = 'when_required'): Promise<S3ObjectStore> {
   const server = createServer(handler).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (!address || typeof address === 'string') throw new Error('no port');
-  const store = connect(`http://127.0.0.1:${address.port}`);
+  const store = connect(`http://127.0.0.1:${address.port}`, checksums);
   cleanups.push(async () => {
     server.close();
     server.closeAllConnections();
@@ -26,13 +28,13 @@ async function storeOn(handler: RequestListener): Promise<S3ObjectStore> {
   return store;
 }
 
-function connect(endpoint: string): S3ObjectStore {
+function connect(endpoint: string, checksums: Checksums = 'when_required'): S3ObjectStore {
   const store = createS3ObjectStore({
     bucket: 'b',
     region: 'us-east-1',
     endpoint,
     forcePathStyle: true,
-    checksums: 'when_required',
+    checksums,
     credentials: { accessKeyId: 'a', secretAccessKey: 's' },
     clock: { now: () => new Date() },
     idleTimeoutMs: IDLE_TIMEOUT_MS,
@@ -59,6 +61,7 @@ describe('a store that refuses', () => {
     [503, 'SlowDown', StoreUnavailableError],
     [403, 'AccessDenied', StoreUnavailableError],
     [404, 'NoSuchBucket', StoreUnavailableError],
+    [411, 'MissingContentLength', StoreUnavailableError],
     [507, 'XMinioStorageFull', StoreFullError],
     [403, 'QuotaExceeded', StoreFullError],
   ] as const) {
@@ -145,3 +148,43 @@ describe('a store that is gone or stuck', () => {
     expect((await body.toArray()).reduce((sum, chunk: Buffer) => sum + chunk.length, 0)).toBe(5_000_000);
   });
 });
+
+for (const checksums of ['when_supported', 'when_required'] as const) {
+  describe(`a streamed put, checksums ${checksums}`, () => {
+    const accept: RequestListener = async (req, res) => {
+      const received = await req.toArray().catch(() => null);
+      if (received) res.setHeader('etag', '"e"').end();
+    };
+
+    it('sends what it was given', async () => {
+      const bodies: string[] = [];
+      const store = await storeOn(async (req, res) => {
+        bodies.push(Buffer.concat(await req.toArray()).toString());
+        res.setHeader('etag', '"e"').end();
+      }, checksums);
+      await store.put('k', Readable.from(['he', 'llo']), { contentType, sizeBytes: 5 });
+      expect(bodies).toEqual([
+        checksums === 'when_required' ? 'hello' : expect.stringContaining('x-amz-checksum-crc32'),
+      ]);
+    });
+
+    it('fails for a wrong length, a failing source and an abort, and harms nothing else', async () => {
+      const store = await storeOn(accept, checksums);
+      const put = (body: Readable, sizeBytes?: number, signal?: AbortSignal) =>
+        store.put('k', body, { contentType, sizeBytes, signal });
+      await expect(put(Readable.from(['shor']), 5)).rejects.toThrow(LengthMismatchError);
+      await expect(put(Readable.from(['longer']), 5)).rejects.toThrow(LengthMismatchError);
+      const failing = async function* () {
+        yield 'some';
+        throw new Error('cut');
+      };
+      await expect(put(Readable.from(failing()), 50)).rejects.toThrow('cut');
+      await expect(put(Readable.from(failing()))).rejects.toThrow('cut');
+      const controller = new AbortController();
+      const slow = new PassThrough();
+      slow.write('some', () => setImmediate(() => controller.abort(new Error('enough'))));
+      await expect(put(slow, 50, controller.signal)).rejects.toThrow('enough');
+      expect(await put(Readable.from(['fine']), 4)).toMatchObject({ etag: 'e' });
+    });
+  });
+}

@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inBlocks } from './body-chunks.ts';
 import { StoreUnavailableError } from './errors.ts';
 import { onS3 } from './s3-errors.ts';
 
+const BLOCK_BYTES = 64 * 1024;
 const ATTEMPTS = 3;
 const FIRST_PAUSE_MS = 200;
 
@@ -29,12 +31,19 @@ export async function sendStream<T>(
   };
   const onAbort = (): void => fail(source.signal?.reason);
   source.signal?.addEventListener('abort', onAbort, { once: true });
+  const over = Promise.withResolvers<void>();
+  // A source that fails ends the request by its signal, never by an error of the stream: in the mode `when_supported`
+  // the SDK puts a stream of its own between, whose error nobody listens to, and that would end the process.
   const watched = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    yield* source.open(controller.signal);
-    source.signal?.removeEventListener('abort', onAbort);
+    try {
+      yield* inBlocks(source.open(controller.signal), BLOCK_BYTES);
+      source.signal?.removeEventListener('abort', onAbort);
+    } catch (error) {
+      fail(error);
+      await over.promise;
+    }
   };
   const body = Readable.from(watched(), { objectMode: false });
-  body.on('error', fail);
   try {
     return await onS3(key, () => send(body, controller.signal));
   } catch (error) {
@@ -44,6 +53,7 @@ export async function sendStream<T>(
     source.signal?.removeEventListener('abort', onAbort);
     controller.abort();
     body.destroy();
+    over.resolve();
   }
 }
 

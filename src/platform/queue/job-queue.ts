@@ -28,13 +28,13 @@ export interface WorkOptions {
 
 /** What services need of the queue: to put work into it. */
 export interface JobSender {
-  /** With a transaction, the job exists if and when that commits; with null, at once. */
+  /** With a transaction, the job exists if and when that commits; with null, at once. Answers the job's id. */
   enqueue<Payload extends object>(
     tx: Tx | null,
     job: JobDefinition<Payload>,
     payload: Payload,
     options?: EnqueueOptions,
-  ): Promise<void>;
+  ): Promise<string>;
 
   /** Several of one kind by one statement; an empty list costs nothing. */
   enqueueMany<Payload extends object>(
@@ -42,7 +42,7 @@ export interface JobSender {
     job: JobDefinition<Payload>,
     payloads: readonly Payload[],
     options?: EnqueueOptions,
-  ): Promise<void>;
+  ): Promise<string[]>;
 }
 
 /** Which parts of the queue this process runs. */

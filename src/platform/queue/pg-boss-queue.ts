@@ -1,4 +1,5 @@
 import { fromPrisma, type Job, type JobResult, PgBoss, type SendOptions } from 'pg-boss';
+import { newId } from '../crypto/random.ts';
 import type { Tx } from '../db/unit-of-work.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { AnyJobDefinition, JobDefinition } from './job.ts';
@@ -57,8 +58,9 @@ export class PgBossQueue implements JobQueue {
     job: JobDefinition<Payload>,
     payload: Payload,
     options?: EnqueueOptions,
-  ): Promise<void> {
-    await this.enqueueMany(tx, job, [payload], options);
+  ): Promise<string> {
+    const [id = ''] = await this.enqueueMany(tx, job, [payload], options);
+    return id;
   }
 
   async enqueueMany<Payload extends object>(
@@ -66,11 +68,12 @@ export class PgBossQueue implements JobQueue {
     job: JobDefinition<Payload>,
     payloads: readonly Payload[],
     options: EnqueueOptions = {},
-  ): Promise<void> {
+  ): Promise<string[]> {
     const boss = this.#started();
-    if (payloads.length === 0) return;
-    const jobs = payloads.map((data) => ({ data, ...options }));
+    if (payloads.length === 0) return [];
+    const jobs = payloads.map((data) => ({ id: newId(), data, ...options }));
     await boss.insert(job.name, jobs, tx ? { db: fromPrisma(tx) } : {});
+    return jobs.map(({ id }) => id);
   }
 
   work<Payload extends object>(

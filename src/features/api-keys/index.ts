@@ -1,0 +1,10 @@
+export { presentApiKey } from './api-key.presenter.ts';
+export { ApiKeyRepository } from './api-key.repository.ts';
+export { apiKeyRoutes } from './api-key.router.ts';
+export { apiKeyExample, apiKeySchema } from './api-key.schemas.ts';
+export { ApiKeyService } from './api-key.service.ts';
+export type { ApiKey } from './api-key.ts';
+export { KeyRequestRepository } from './key-request.repository.ts';
+export { keyRequestRoutes } from './key-request.router.ts';
+export { KeyRequestService } from './key-request.service.ts';
+export { KeyReviewService } from './key-review.service.ts';

@@ -1,0 +1,44 @@
+import type { Permission } from '../access/index.ts';
+import type { User } from '../users/index.ts';
+
+export const REQUEST_STATUSES = ['PENDING', 'APPROVED', 'REJECTED', 'WITHDRAWN'] as const;
+export type RequestStatus = (typeof REQUEST_STATUSES)[number];
+
+/** Somebody's wish for a key, or for more room in one, and what became of it. GB may be fractions. */
+export interface KeyRequest {
+  readonly id: string;
+  readonly userId: string;
+  readonly requestType: 'CREATE' | 'UPGRADE';
+  readonly keyName: string;
+  /** Of the key that was made, or that the upgrade is about. */
+  readonly accessKeyId: string | null;
+  readonly requestedStorageGB: number;
+  readonly requestedObjects: number;
+  readonly grantedStorageGB: number | null;
+  readonly grantedObjects: number | null;
+  readonly reason: string;
+  readonly permissions: readonly Permission[];
+  readonly keyExpiresAt: Date | null;
+  readonly status: RequestStatus;
+  readonly reviewerComment: string | null;
+  readonly createdAt: Date;
+  readonly reviewedAt: Date | null;
+}
+
+/** A request as an admin sees it. */
+export interface KeyRequestWithUser extends KeyRequest {
+  readonly user: User;
+}
+
+/** Some entries, newest first, and where the next ones begin. */
+export interface Page<T> {
+  readonly entries: readonly T[];
+  /** The last entry's id; null on the last page. */
+  readonly nextCursor: string | null;
+}
+
+/** Which page: at most `limit` entries that are older than `cursor`. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor: string | undefined;
+}

@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { created, ok, type Route, route } from '../../http/route.ts';
+import { actorOf } from '../audit/index.ts';
+import { presentUser } from '../users/index.ts';
+import * as schemas from './auth.schemas.ts';
+import type { AuthService, SessionTokens } from './auth.service.ts';
+import type { EmailVerificationService } from './email-verification.service.ts';
+
+const TAG = 'Authentication';
+
+/** `/auth` and `/otp`: accounts, sessions, proof of the e-mail address. */
+export function authRoutes(auth: AuthService, verification: EmailVerificationService): Route[] {
+  return [...sessionRoutes(auth), ...otpRoutes(verification)];
+}
+
+function sessionRoutes(auth: AuthService): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/auth/register',
+      operationId: 'register',
+      tag: TAG,
+      summary: 'Create an account',
+      description:
+        'Creates an account with a drive of its own, logs it in and mails a code that proves the address (`POST /otp/verify/{otp}`). Until then only the profile, the code and logging out are open to it.',
+      access: 'anyone',
+      body: schemas.registerBody,
+      bodyExample: schemas.registerExample,
+      success: {
+        201: {
+          description: 'The account and its first session',
+          data: schemas.sessionData,
+          example: schemas.sessionExample,
+        },
+      },
+      errors: ['EMAIL_TAKEN', 'USERNAME_TAKEN', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ body, context }) => {
+        const { email, password, name = null, username = null } = body;
+        return created(
+          'Account created',
+          presentSession(await auth.register({ email, password, name, username }, context)),
+        );
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/auth/login',
+      operationId: 'login',
+      tag: TAG,
+      summary: 'Log in',
+      description: 'By e-mail address or username. Unknown account and wrong password are one answer in one time.',
+      access: 'anyone',
+      body: schemas.loginBody,
+      bodyExample: schemas.loginExample,
+      success: { 200: { description: 'A new session', data: schemas.sessionData, example: schemas.sessionExample } },
+      errors: ['INVALID_CREDENTIALS', 'ACCOUNT_DISABLED', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ body, context }) => {
+        const login = body.email === undefined ? { username: body.username ?? '' } : { email: body.email };
+        return ok('Logged in', presentSession(await auth.login(login, body.password, context)));
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/auth/refresh',
+      operationId: 'refreshSession',
+      tag: TAG,
+      summary: 'Get new tokens',
+      description:
+        'Takes the latest refresh token and gives new ones. Each refresh token works once; one that comes a second time ends its session, because one of the two senders has stolen it.',
+      access: 'anyone',
+      body: schemas.refreshBody,
+      bodyExample: schemas.refreshExample,
+      success: { 200: { description: 'New tokens', data: schemas.sessionData, example: schemas.sessionExample } },
+      errors: ['UNAUTHENTICATED', 'TOKEN_EXPIRED', 'ACCOUNT_DISABLED', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ body, context }) =>
+        ok('Tokens renewed', presentSession(await auth.refresh(body.refreshToken, context))),
+    }),
+    route({
+      method: 'post',
+      path: '/auth/logout',
+      operationId: 'logout',
+      tag: TAG,
+      summary: 'Log out',
+      description: 'Ends this session in every process: its access and refresh tokens fail at the next request.',
+      access: 'user',
+      success: { 200: { description: 'The session has ended', data: z.null(), example: null } },
+      errors: ['DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, context }) => {
+        await auth.logout(principal.userId, principal.sessionId, actorOf(principal), context);
+        return ok('Logged out', null);
+      },
+    }),
+  ];
+}
+
+function otpRoutes(verification: EmailVerificationService): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/otp/send',
+      operationId: 'sendOtp',
+      tag: TAG,
+      summary: 'Mail a verification code',
+      description:
+        'Mails six digits that are good for 10 minutes. Again after 60 seconds; a new code does not give new tries. The code of the registration counts as the first: it is not mailed twice within a minute.',
+      access: 'user',
+      success: {
+        200: { description: 'A code is on its way', data: schemas.sentCodeData, example: schemas.sentCodeExample },
+      },
+      errors: ['RATE_LIMITED', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal }) => {
+        const { sent, expiresAt } = await verification.send(principal.userId);
+        return ok(sent ? 'A code is on its way' : 'The address is verified already', {
+          sent,
+          expiresAt: expiresAt?.toISOString() ?? null,
+        });
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/otp/verify/:otp',
+      operationId: 'verifyOtp',
+      tag: TAG,
+      summary: 'Verify the e-mail address',
+      description: 'Proves the address by the code that was mailed to it; 5 tries in 10 minutes.',
+      access: 'user',
+      params: schemas.otpParams,
+      success: {
+        200: { description: 'The verified user', data: schemas.verifiedData, example: schemas.verifiedExample },
+      },
+      errors: ['OTP_INVALID', 'RATE_LIMITED', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, context }) => {
+        const user = await verification.verify(principal.userId, params.otp, actorOf(principal), context);
+        return ok('E-mail address verified', { user: presentUser(user) });
+      },
+    }),
+  ];
+}
+
+function presentSession({ user, token, refreshToken }: SessionTokens) {
+  return { user: presentUser(user), token, refreshToken };
+}

@@ -1,0 +1,206 @@
+import { AppError } from '../../errors/app-error.ts';
+import type { Clock } from '../../platform/clock/clock.ts';
+import type { AccessTokens } from '../../platform/crypto/access-token.ts';
+import { type PasswordHasher, passwordFault } from '../../platform/crypto/password-hasher.ts';
+import { newId } from '../../platform/crypto/random.ts';
+import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
+import { ANONYMOUS_ACTOR, type AuditActor, type AuditOrigin, type AuditRepository, actorOf } from '../audit/index.ts';
+import type { User, UserRepository } from '../users/index.ts';
+import type { EmailVerificationService } from './email-verification.service.ts';
+import type { SessionRepository } from './session.repository.ts';
+import { newRefreshToken, parseRefreshToken, REFRESH_TOKEN_TTL_MS, type RefreshToken } from './tokens.ts';
+
+export interface AuthDependencies {
+  readonly uow: UnitOfWork;
+  readonly users: UserRepository;
+  readonly sessions: SessionRepository;
+  readonly audit: AuditRepository;
+  readonly verification: EmailVerificationService;
+  readonly passwordHasher: PasswordHasher;
+  readonly accessTokens: AccessTokens;
+  readonly clock: Clock;
+  readonly driveQuota: { readonly bytes: number; readonly objects: number };
+}
+
+export interface Registration {
+  /** Trimmed and well-formed. */
+  readonly email: string;
+  /** Held against `passwordFault` before. */
+  readonly password: string;
+  readonly name: string | null;
+  readonly username: string | null;
+}
+
+export type Login = { readonly email: string } | { readonly username: string };
+
+/** A session's way in: an access token for 15 minutes and a refresh token for the next one. */
+export interface SessionTokens {
+  readonly user: User;
+  readonly token: string;
+  readonly refreshToken: string;
+}
+
+/** Accounts and the sessions in which they act. */
+export class AuthService {
+  readonly #deps: AuthDependencies;
+
+  constructor(deps: AuthDependencies) {
+    this.#deps = deps;
+  }
+
+  /** Creates an account with its drive, a first session and a code to prove the address. EMAIL_TAKEN, USERNAME_TAKEN. */
+  async register(input: Registration, origin: AuditOrigin): Promise<SessionTokens> {
+    const { uow, users, audit, verification, passwordHasher, clock, driveQuota } = this.#deps;
+    const { email, name, username } = input;
+    const passwordHash = await passwordHasher.hash(input.password);
+    return uow.run(async (tx) => {
+      const user = await users.create(tx, {
+        id: newId(),
+        email: email.normalize('NFC'),
+        username,
+        name,
+        passwordHash,
+        role: 'USER',
+        emailVerifiedAt: null,
+        createdAt: clock.now(),
+        driveQuota,
+      });
+      if (user === 'email_taken') throw new AppError('EMAIL_TAKEN');
+      if (user === 'username_taken') throw new AppError('USERNAME_TAKEN');
+      await verification.sendFirst(tx, user);
+      await audit.append(tx, {
+        action: 'user.register',
+        actor: userActor(user),
+        origin,
+        subject: { type: 'user', id: user.id },
+      });
+      return this.#openSession(tx, user, origin);
+    });
+  }
+
+  /** INVALID_CREDENTIALS for an unknown account and a wrong password alike, in one time; ACCOUNT_DISABLED. */
+  async login(login: Login, password: string, origin: AuditOrigin): Promise<SessionTokens> {
+    const { uow, users, audit, passwordHasher, clock } = this.#deps;
+    const found = await users.findForLogin(login);
+    // A password that could not have been set is compared as well: bcrypt would see only a part of it.
+    const hash = passwordFault(password) === null ? (found?.passwordHash ?? null) : null;
+    if (!(await passwordHasher.verify(password, hash)) || !found) {
+      await this.#noteFailure(found?.user ?? null, found ? 'password' : 'account', origin);
+      throw new AppError('INVALID_CREDENTIALS', { message: 'The login or the password is wrong' });
+    }
+    const { user, passwordHash } = found;
+    const session = await uow.run(async (tx) => {
+      if (!(await users.noteLogin(tx, user.id, passwordHash, clock.now()))) return null;
+      await audit.append(tx, {
+        action: 'user.login',
+        actor: userActor(user),
+        origin,
+        subject: { type: 'user', id: user.id },
+      });
+      return this.#openSession(tx, user, origin);
+    });
+    if (session) return session;
+    await this.#noteFailure(user, 'disabled', origin);
+    throw new AppError(user.disabledAt === null ? 'INVALID_CREDENTIALS' : 'ACCOUNT_DISABLED');
+  }
+
+  /**
+   * Gives new tokens for a refresh token, which is then used up. UNAUTHENTICATED: none of ours, its session has ended, or
+   * it was used before, which ends its session. TOKEN_EXPIRED, ACCOUNT_DISABLED.
+   */
+  async refresh(token: string, origin: AuditOrigin): Promise<SessionTokens> {
+    const { users, accessTokens } = this.#deps;
+    const old = parseRefreshToken(token);
+    if (!old) throw invalidRefreshToken();
+    const fresh = newRefreshToken(old.sessionId);
+    const rotation = await this.#rotate(old, fresh, origin);
+    switch (rotation.outcome) {
+      case 'expired':
+        throw new AppError('TOKEN_EXPIRED', { message: 'The refresh token has expired; log in again' });
+      case 'disabled':
+        throw new AppError('ACCOUNT_DISABLED');
+      case 'unknown':
+      case 'replayed':
+        throw invalidRefreshToken();
+      case 'rotated': {
+        const user = await users.findById(rotation.userId);
+        if (!user) throw invalidRefreshToken();
+        const { sessionId, token: refreshToken } = fresh;
+        return { user, refreshToken, token: accessTokens.issue({ userId: user.id, sessionId, role: user.role }) };
+      }
+    }
+  }
+
+  /** Ends one session of the user's; harmless when it has ended. */
+  async logout(userId: string, sessionId: string, actor: AuditActor, origin: AuditOrigin): Promise<void> {
+    const { uow, sessions, audit, clock } = this.#deps;
+    await uow.run(async (tx) => {
+      if (!(await sessions.revoke(tx, userId, sessionId, clock.now()))) return;
+      await audit.append(tx, { action: 'user.logout', actor, origin, subject: { type: 'user', id: userId } });
+    });
+  }
+
+  #rotate(old: RefreshToken, fresh: RefreshToken, origin: AuditOrigin) {
+    const { uow, sessions, audit, clock } = this.#deps;
+    const now = clock.now();
+    return uow.run(async (tx) => {
+      const rotation = await sessions.rotate(tx, {
+        sessionId: old.sessionId,
+        oldHash: old.hash,
+        newHash: fresh.hash,
+        now,
+        expiresAt: new Date(now.getTime() + REFRESH_TOKEN_TTL_MS),
+      });
+      if (rotation.outcome === 'replayed') {
+        await audit.append(tx, {
+          action: 'user.refresh_replayed',
+          actor: ANONYMOUS_ACTOR,
+          origin,
+          subject: { type: 'user', id: rotation.userId },
+          metadata: { sessionId: old.sessionId },
+        });
+      }
+      return rotation;
+    });
+  }
+
+  async #openSession(tx: Tx, user: User, origin: AuditOrigin): Promise<SessionTokens> {
+    const { sessions, accessTokens, clock } = this.#deps;
+    const now = clock.now();
+    const sessionId = newId();
+    const refresh = newRefreshToken(sessionId);
+    await sessions.create(tx, {
+      id: sessionId,
+      userId: user.id,
+      refreshTokenHash: refresh.hash,
+      ip: origin.ip,
+      userAgent: origin.userAgent,
+      createdAt: now,
+      expiresAt: new Date(now.getTime() + REFRESH_TOKEN_TTL_MS),
+    });
+    const token = accessTokens.issue({ userId: user.id, sessionId, role: user.role });
+    return { user, token, refreshToken: refresh.token };
+  }
+
+  /** What was typed is not recorded: people type passwords into the wrong field. */
+  async #noteFailure(user: User | null, reason: string, origin: AuditOrigin): Promise<void> {
+    const { uow, audit } = this.#deps;
+    await uow.run((tx) =>
+      audit.append(tx, {
+        action: 'user.login_failed',
+        actor: ANONYMOUS_ACTOR,
+        origin,
+        metadata: { reason },
+        ...(user ? { subject: { type: 'user', id: user.id } as const } : {}),
+      }),
+    );
+  }
+}
+
+function userActor(user: User): AuditActor {
+  return actorOf({ kind: 'user', userId: user.id, role: user.role });
+}
+
+function invalidRefreshToken(): AppError {
+  return new AppError('UNAUTHENTICATED', { message: 'The refresh token is not valid; log in again' });
+}

@@ -1,0 +1,141 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { AppError } from '../../errors/app-error.ts';
+import type { Clock } from '../../platform/clock/clock.ts';
+import { newOneTimeCode } from '../../platform/crypto/random.ts';
+import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
+import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
+import type { MailService } from '../mail/index.ts';
+import { comparisonKey, type User, type UserRepository } from '../users/index.ts';
+import type { CodePolicy, OneTimeCodeRepository } from './one-time-code.repository.ts';
+
+const POLICY: CodePolicy = { maxAttempts: 5, resendAfterMs: 60_000, windowMs: 10 * 60_000 };
+const PURPOSE = 'EMAIL_VERIFICATION';
+
+export interface EmailVerificationDependencies {
+  readonly uow: UnitOfWork;
+  readonly users: UserRepository;
+  readonly codes: OneTimeCodeRepository;
+  readonly audit: AuditRepository;
+  readonly mail: MailService;
+  readonly clock: Clock;
+  /** 32 bytes: without it, the hash of six digits would tell the digits. */
+  readonly codeKey: Buffer;
+}
+
+/** Whether a code is on its way, and until when it is good; null when the address is proven already. */
+export interface SentCode {
+  readonly sent: boolean;
+  readonly expiresAt: Date | null;
+}
+
+/** Proves e-mail addresses by six digits: 10 minutes, 5 tries that a resend does not reset, one mail a minute. */
+export class EmailVerificationService {
+  readonly #deps: EmailVerificationDependencies;
+
+  constructor(deps: EmailVerificationDependencies) {
+    this.#deps = deps;
+  }
+
+  /** The first code, in the transaction of the registration. */
+  async sendFirst(tx: Tx, user: User): Promise<void> {
+    await this.#put(tx, user, user.createdAt);
+  }
+
+  /**
+   * Sends a new code. The one of the registration counts as the answer to a first request that comes within a minute
+   * of it: a second mail would only make the first one's code useless. RATE_LIMITED: the last one is too young, or the
+   * tries are used up.
+   */
+  async send(userId: string): Promise<SentCode> {
+    const { uow, users, codes, clock } = this.#deps;
+    const user = await users.findById(userId);
+    if (!user) throw new AppError('USER_NOT_FOUND');
+    if (user.emailVerifiedAt !== null) return { sent: false, expiresAt: null };
+    const now = clock.now();
+    const expiresAt = await uow.run(
+      async (tx) =>
+        (await this.#put(tx, user, now)) ??
+        (await codes.adoptFirst(tx, userId, PURPOSE, { registeredAt: user.createdAt, now }, POLICY)),
+    );
+    if (expiresAt === null) throw await this.#limited(userId, now);
+    return { sent: true, expiresAt };
+  }
+
+  /** The verified user. OTP_INVALID: wrong or expired; RATE_LIMITED: no try is left. */
+  async verify(userId: string, code: string, actor: AuditActor, origin: AuditOrigin): Promise<User> {
+    const { users, codes, clock } = this.#deps;
+    const user = await users.findById(userId);
+    if (!user) throw new AppError('USER_NOT_FOUND');
+    if (user.emailVerifiedAt !== null) return user;
+    const now = clock.now();
+    const wanted = await codes.takeTry(userId, PURPOSE, POLICY, now);
+    if (wanted === null) {
+      const state = await codes.find(userId, PURPOSE);
+      const usedUp = state !== null && state.attempts >= POLICY.maxAttempts;
+      throw usedUp && state.windowStartedAt.getTime() + POLICY.windowMs > now.getTime()
+        ? await this.#limited(userId, now)
+        : new AppError('OTP_INVALID', { message: 'There is no code that is good now; ask for a new one' });
+    }
+    const given = this.#hash(user, code);
+    if (!timingSafeEqual(given, wanted)) throw new AppError('OTP_INVALID');
+    return this.#markVerified(user, given, actor, origin);
+  }
+
+  async #markVerified(
+    user: User,
+    codeHash: Uint8Array<ArrayBuffer>,
+    actor: AuditActor,
+    origin: AuditOrigin,
+  ): Promise<User> {
+    const { uow, users, codes, audit, clock } = this.#deps;
+    const verified = await uow.run(async (tx) => {
+      if (!(await codes.consume(tx, user.id, PURPOSE, codeHash))) return null;
+      const changed = await users.markEmailVerified(tx, user.id, user.email, clock.now());
+      if (!changed) return null;
+      await audit.append(tx, {
+        action: 'user.email_verified',
+        actor,
+        origin,
+        subject: { type: 'user', id: user.id },
+      });
+      return changed;
+    });
+    if (verified) return verified;
+    // Another request was first: with the same code, which is fine, or with a new code or address.
+    const current = await users.findById(user.id);
+    if (!current?.emailVerifiedAt) throw new AppError('OTP_INVALID');
+    return current;
+  }
+
+  async #put(tx: Tx, user: User, now: Date): Promise<Date | null> {
+    const { codes, mail } = this.#deps;
+    const code = newOneTimeCode();
+    const expiresAt = await codes.put(
+      tx,
+      { userId: user.id, purpose: PURPOSE, codeHash: this.#hash(user, code), now },
+      POLICY,
+    );
+    if (expiresAt !== null) await mail.sendOtp(tx, user.email, { code, expiresAt });
+    return expiresAt;
+  }
+
+  /** Bound to the account and the address, so that a code proves no other address than the one it was sent to. */
+  #hash(user: User, code: string): Uint8Array<ArrayBuffer> {
+    const text = [PURPOSE, user.id, comparisonKey(user.email), code].join('\n');
+    return new Uint8Array(createHmac('sha256', this.#deps.codeKey).update(text).digest());
+  }
+
+  async #limited(userId: string, now: Date): Promise<AppError> {
+    const state = await this.#deps.codes.find(userId, PURPOSE);
+    const usedUp = state !== null && state.attempts >= POLICY.maxAttempts;
+    const until = usedUp
+      ? state.windowStartedAt.getTime() + POLICY.windowMs
+      : (state?.sentAt ?? now).getTime() + POLICY.resendAfterMs;
+    return new AppError('RATE_LIMITED', {
+      message: usedUp
+        ? 'Too many wrong codes; ask for a new one later'
+        : 'A code was sent a moment ago; look for it first',
+      retryAfterSeconds: Math.max(1, Math.ceil((until - now.getTime()) / 1000)),
+    });
+  }
+}

@@ -1,0 +1,6 @@
+export { authRoutes } from './auth.router.ts';
+export { AuthService } from './auth.service.ts';
+export { EmailVerificationService } from './email-verification.service.ts';
+export { FirstAdminService } from './first-admin.service.ts';
+export { OneTimeCodeRepository } from './one-time-code.repository.ts';
+export { SessionRepository } from './session.repository.ts';

@@ -1,0 +1,2 @@
+export { profileRoutes } from './profile.router.ts';
+export { ProfileService } from './profile.service.ts';
