@@ -77,7 +77,9 @@ export function createApp(options: AppOptions): Express {
       { access, publicUrl },
     ),
   );
-  app.use((req, _res, next) => next(new AppError('ROUTE_NOT_FOUND', { details: { method: req.method, path: req.path } })));
+  app.use((req, _res, next) =>
+    next(new AppError('ROUTE_NOT_FOUND', { details: { method: req.method, path: req.path } })),
+  );
   app.use(errorHandler);
   return app;
 }

@@ -1,6 +1,24 @@
 import type { Config } from './config/env.ts';
 import type { Secrets } from './config/secrets.ts';
 import { AccessRepository, AccessService } from './features/access/index.ts';
+import {
+  ApiKeyRepository,
+  ApiKeyService,
+  apiKeyRoutes,
+  KeyRequestRepository,
+  KeyRequestService,
+  KeyReviewService,
+  keyRequestRoutes,
+} from './features/api-keys/index.ts';
+import { AuditRepository } from './features/audit/index.ts';
+import {
+  AuthService,
+  authRoutes,
+  EmailVerificationService,
+  FirstAdminService,
+  OneTimeCodeRepository,
+  SessionRepository,
+} from './features/auth/index.ts';
 import { IngestService } from './features/ingest/index.ts';
 import {
   expireReservationsJob,
@@ -11,17 +29,34 @@ import {
   TombstoneRepository,
   TombstoneService,
 } from './features/ledger/index.ts';
-import { deletePrefixJob, FileRepository, registerStorageJobs, StorageService, storageRoutes } from './features/storage/index.ts';
+import { MailDeliveryService, MailService, mailSendJob, registerMailJobs } from './features/mail/index.ts';
+import { ProfileService, profileRoutes } from './features/profile/index.ts';
+import {
+  deletePrefixJob,
+  FileRepository,
+  registerStorageJobs,
+  StorageService,
+  storageRoutes,
+} from './features/storage/index.ts';
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
+import { UserRepository } from './features/users/index.ts';
 import type { Route } from './http/route.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import type { Clock } from './platform/clock/clock.ts';
 import { AccessTokens } from './platform/crypto/access-token.ts';
 import { PasswordHasher } from './platform/crypto/password-hasher.ts';
-import { newId } from './platform/crypto/random.ts';
+import { deriveKey, Sealer } from './platform/crypto/seal.ts';
+import { UnitOfWork } from './platform/db/unit-of-work.ts';
 import type { Logger } from './platform/logging/logger.ts';
+import { createMailTransport } from './platform/mail/create-mail-transport.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
 import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
+
+/** log2 of bcrypt's rounds: people choose passwords, a key's secret is 238 random bits. */
+const BCRYPT_COST = { password: 12, secret: 10 } as const;
+/** A hash holds one of the threads that file access needs too. */
+const HASHES_AT_ONCE = 2;
+const MAX_WAITING_HASHES = 200;
 
 export interface CompositionInput {
   readonly config: Config;
@@ -30,12 +65,15 @@ export interface CompositionInput {
   readonly clock: Clock;
   readonly log: Logger;
   readonly version: string;
+  /** Cheaper hashes, for tests. */
+  readonly bcryptCost?: { readonly password: number; readonly secret: number };
 }
 
-/** The services of one process, wired; nothing runs yet. */
+/** The services of one process, wired; nothing runs before `queue.start`. */
 export interface Composition {
   readonly routes: readonly Route[];
   readonly access: AccessService;
+  readonly firstAdmin: FirstAdminService;
   readonly queue: JobQueue;
   readonly readiness: ReadinessService;
   readonly ledger: LedgerService;
@@ -44,17 +82,95 @@ export interface Composition {
 
 /** The only place that knows who needs whom. */
 export function compose(input: CompositionInput): Composition {
-  const { config, secrets, infrastructure, clock, log, version } = input;
-  const { database, store, budget } = infrastructure;
+  const { infrastructure, clock, log } = input;
   const queue = new PgBossQueue({
     url: infrastructure.databaseUrl,
-    jobs: [expireReservationsJob, purgeTombstonesJob, deletePrefixJob],
+    jobs: [expireReservationsJob, purgeTombstonesJob, deletePrefixJob, mailSendJob],
     log,
   });
-  const tokens = new AccessTokens(secrets.jwtSecret, clock);
-  const secretHasher = new PasswordHasher({ cost: 10, concurrency: 2, maxWaiting: 500 });
+  const readiness = new ReadinessService({
+    pingDatabase: () => infrastructure.database.ping(),
+    pingObjectStore: () => infrastructure.store.ping(),
+    clock,
+  });
+  const accounts = composeAccounts(input, queue);
+  const files = composeFiles(input, queue);
+  return {
+    routes: [...systemRoutes({ version: input.version, clock, readiness }), ...accounts.routes, ...files.routes],
+    access: accounts.access,
+    firstAdmin: accounts.firstAdmin,
+    queue,
+    readiness,
+    ledger: files.ledger,
+    tombstones: files.tombstones,
+  };
+}
 
-  const access = new AccessService({ repository: new AccessRepository(database), tokens, secretHasher, log });
+/** People, their sessions, keys and requests, and the mail that goes with them. */
+function composeAccounts(
+  { config, secrets, infrastructure, clock, log, bcryptCost }: CompositionInput,
+  queue: JobQueue,
+) {
+  const { database } = infrastructure;
+  const cost = bcryptCost ?? BCRYPT_COST;
+  const hasher = (rounds: number) =>
+    new PasswordHasher({ cost: rounds, concurrency: HASHES_AT_ONCE, maxWaiting: MAX_WAITING_HASHES });
+  const passwordHasher = hasher(cost.password);
+  const secretHasher = hasher(cost.secret);
+  const accessTokens = new AccessTokens(secrets.jwtSecret, clock);
+  const sealer = new Sealer(secrets.encryptionKey);
+  const uow = new UnitOfWork(database);
+  const audit = new AuditRepository();
+  const users = new UserRepository(database);
+  const keyRepository = new ApiKeyRepository(database);
+  const requestRepository = new KeyRequestRepository(database);
+  const driveQuota = { bytes: config.limits.driveQuotaBytes, objects: config.limits.driveQuotaObjects };
+
+  const delivery = new MailDeliveryService({ transport: createMailTransport(config.mail), sealer, clock, log });
+  registerMailJobs(queue, delivery);
+  const mail = new MailService({ queue, sealer, clock, publicUrl: config.http.publicUrl });
+
+  const codeKey = deriveKey(secrets.encryptionKey, 'one-time-code');
+  const codes = new OneTimeCodeRepository(database);
+  const verification = new EmailVerificationService({ uow, users, codes, audit, mail, clock, codeKey });
+  const sessions = new SessionRepository();
+  const auth = new AuthService({
+    uow,
+    users,
+    sessions,
+    audit,
+    verification,
+    passwordHasher,
+    accessTokens,
+    clock,
+    driveQuota,
+  });
+  const firstAdmin = new FirstAdminService({ uow, users, audit, passwordHasher, clock, driveQuota });
+  const keys = new ApiKeyService({ uow, keys: keyRepository, audit, secretHasher, sealer, clock });
+  const requests = new KeyRequestService({ uow, requests: requestRepository, users, audit, mail, clock });
+  const reviews = new KeyReviewService({ uow, requests: requestRepository, keys: keyRepository, audit, mail, clock });
+  const profile = new ProfileService({ users, keys });
+  const access = new AccessService({
+    repository: new AccessRepository(database),
+    tokens: accessTokens,
+    secretHasher,
+    log,
+  });
+  return {
+    access,
+    firstAdmin,
+    routes: [
+      ...authRoutes(auth, verification),
+      ...profileRoutes(profile),
+      ...keyRequestRoutes(requests, reviews),
+      ...apiKeyRoutes(keys),
+    ],
+  };
+}
+
+/** Files: the ledger, the one way in, and what is read and removed. */
+function composeFiles({ config, infrastructure, clock, log }: CompositionInput, queue: JobQueue) {
+  const { database, store, budget } = infrastructure;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, log });
@@ -64,27 +180,9 @@ export function compose(input: CompositionInput): Composition {
     ingest,
     store,
     clock,
-    enqueuePrefixDeletion: async (deletion) => {
-      const id = newId();
-      await queue.enqueue(null, deletePrefixJob, deletion);
-      return id;
-    },
-    nudgePurge: () => undefined,
-  });
-  const readiness = new ReadinessService({
-    pingDatabase: () => database.ping(),
-    pingObjectStore: () => store.ping(),
-    clock,
+    enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
   });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-
-  return {
-    routes: [...systemRoutes({ version, clock, readiness }), ...storageRoutes(storage, clock)],
-    access,
-    queue,
-    readiness,
-    ledger,
-    tombstones,
-  };
+  return { ledger, tombstones, routes: storageRoutes(storage, clock) };
 }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { createApp } from './app.ts';
+import { banner } from './banner.ts';
 import { type Composition, compose } from './composition-root.ts';
 import { ConfigError, loadConfig } from './config/env.ts';
 import { loadSecrets } from './config/secrets.ts';
@@ -21,7 +22,9 @@ async function main(): Promise<void> {
   const secrets = await loadSecrets(config);
   const infrastructure = await openInfrastructure(config, secrets, { log, clock: systemClock });
   const composition = compose({ config, secrets, infrastructure, clock: systemClock, log, version: VERSION });
-  await composition.queue.start({ workers: config.role !== 'api', supervise: config.role !== 'api' });
+  const works = config.role !== 'api';
+  await composition.queue.start({ workers: works, supervise: works });
+  const adminPassword = await composition.firstAdmin.ensureFirstAdmin(config.admin);
   const app = createApp({
     routes: composition.routes,
     access: composition.access,
@@ -36,6 +39,9 @@ async function main(): Promise<void> {
   const server = createHttpServer(app);
   const { port } = await listen(server, config.http.port, config.http.host);
   log.info({ port, role: config.role, version: VERSION }, 'listening');
+  // To standard error: standard output is the log, a JSON object a line.
+  if (!config.production || adminPassword)
+    process.stderr.write(banner({ config, port, version: VERSION, adminPassword }));
   stopOnSignal(loggers, async () => {
     composition.readiness.drain();
     await drain(server, DRAIN_MS);

@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
+import {
+  createDocument,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+  type ZodOpenApiResponsesObject,
+} from 'zod-openapi';
 import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
 import type { Access } from '../features/access/index.ts';
 import type { Route } from './route.ts';
@@ -21,7 +26,9 @@ const QUOTA_HEADERS = {
   'x-quota-bytes-remaining': { schema: { type: 'integer' as const }, description: 'Bytes that still fit' },
   'x-quota-objects-remaining': { schema: { type: 'integer' as const }, description: 'Objects that still fit' },
 };
-const REQUEST_ID = { 'x-request-id': { schema: { type: 'string' as const }, description: 'Names this request in logs' } };
+const REQUEST_ID = {
+  'x-request-id': { schema: { type: 'string' as const }, description: 'Names this request in logs' },
+};
 
 /** The codes that a route can answer: its own, and those that its access and inputs imply. */
 export function errorsOf(route: Route): ErrorCode[] {
@@ -29,12 +36,20 @@ export function errorsOf(route: Route): ErrorCode[] {
   if (route.params || route.query || route.body || route.multipartField) implied.push('VALIDATION_FAILED');
   if (route.body) implied.push('BODY_TOO_LARGE');
   implied.push(...accessErrors(route.access));
-  return [...new Set([...route.errors, ...implied])].sort((a, b) => ERROR_CODES[a].status - ERROR_CODES[b].status || a.localeCompare(b));
+  return [...new Set([...route.errors, ...implied])].sort(
+    (a, b) => ERROR_CODES[a].status - ERROR_CODES[b].status || a.localeCompare(b),
+  );
 }
 
 function accessErrors(access: Access): ErrorCode[] {
   if (access === 'anyone') return [];
-  const user: ErrorCode[] = ['UNAUTHENTICATED', 'TOKEN_EXPIRED', 'ACCOUNT_DISABLED', 'AMBIGUOUS_CREDENTIALS', 'DEPENDENCY_UNAVAILABLE'];
+  const user: ErrorCode[] = [
+    'UNAUTHENTICATED',
+    'TOKEN_EXPIRED',
+    'ACCOUNT_DISABLED',
+    'AMBIGUOUS_CREDENTIALS',
+    'DEPENDENCY_UNAVAILABLE',
+  ];
   if (access === 'user') return user;
   if (access === 'verified') return [...user, 'EMAIL_NOT_VERIFIED'];
   if (access === 'admin') return [...user, 'EMAIL_NOT_VERIFIED', 'FORBIDDEN'];
@@ -63,7 +78,12 @@ export function buildOpenApi(routes: readonly Route[], version: string): Record<
     paths,
     components: {
       securitySchemes: {
-        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'From `/api/auth/login`, good for 15 minutes' },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'From `/api/auth/login`, good for 15 minutes',
+        },
         accessKeyId: { type: 'apiKey', in: 'header', name: 'x-access-key-id' },
         secretKey: { type: 'apiKey', in: 'header', name: 'x-secret-key' },
       },

@@ -9,7 +9,10 @@ export interface TestSpace {
 }
 
 /** A pocket of a user made for it, with this quota. */
-export async function createTestSpace(database: Database, quota: { bytes: number; objects: number }): Promise<TestSpace> {
+export async function createTestSpace(
+  database: Database,
+  quota: { bytes: number; objects: number },
+): Promise<TestSpace> {
   const ownerId = newId();
   const id = newId();
   const prefix = `apikeys/${newAccessKeyId()}/`;

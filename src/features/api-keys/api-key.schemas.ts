@@ -131,19 +131,23 @@ export const createRequestExample = {
 const reviewerComment = multiLine(1, 1000).optional().meta({ description: 'For the requester', example: 'Welcome' });
 
 /** Numbers and times belong to an approval only. */
-export const reviewBody = z.discriminatedUnion('approved', [
-  z.strictObject({
-    approved: z.literal(true),
-    reviewerComment,
-    grantedStorageGB: storageGB.optional().meta({ description: 'At most what was asked for; all of it unless told' }),
-    grantedObjects: objects.optional().meta({ description: 'At most what was asked for; all of it unless told' }),
-    expiresAt: moment
-      .nullable()
-      .optional()
-      .meta({ description: 'When the key ends; as was asked for unless told, null for never' }),
-  }),
-  z.strictObject({ approved: z.literal(false), reviewerComment }),
-]);
+export const reviewBody = z.discriminatedUnion(
+  'approved',
+  [
+    z.strictObject({
+      approved: z.literal(true),
+      reviewerComment,
+      grantedStorageGB: storageGB.optional().meta({ description: 'At most what was asked for; all of it unless told' }),
+      grantedObjects: objects.optional().meta({ description: 'At most what was asked for; all of it unless told' }),
+      expiresAt: moment
+        .nullable()
+        .optional()
+        .meta({ description: 'When the key ends; as was asked for unless told, null for never' }),
+    }),
+    z.strictObject({ approved: z.literal(false), reviewerComment }),
+  ],
+  { error: 'must be true or false' },
+);
 
 export const reviewExample = { approved: true, reviewerComment: 'Welcome' };
 

@@ -1,7 +1,8 @@
 import { create } from 'content-disposition';
 
 /** Types that a browser may show in place: none of them runs scripts. */
-const INLINE = /^(image\/(png|jpeg|gif|webp|avif|bmp)|video\/[\w.+-]+|audio\/[\w.+-]+|application\/pdf|text\/plain)\s*(;|$)/i;
+const INLINE =
+  /^(image\/(png|jpeg|gif|webp|avif|bmp)|video\/[\w.+-]+|audio\/[\w.+-]+|application\/pdf|text\/plain)\s*(;|$)/i;
 
 /** What a client asked for; `auto` shows what is safe to show. */
 export type Disposition = 'attachment' | 'inline' | 'auto';

@@ -39,7 +39,10 @@ const PATHS_BELOW = {
 };
 
 /** What sorts a listing, besides the id that makes it unique, and the index that serves it. */
-const SORT_COLUMN = { name: 'path', date: 'uploaded_at', size: 'size_bytes' } as const satisfies Record<ListSort, string>;
+const SORT_COLUMN = { name: 'path', date: 'uploaded_at', size: 'size_bytes' } as const satisfies Record<
+  ListSort,
+  string
+>;
 
 export interface FilePage {
   readonly files: readonly StoredFile[];
@@ -94,9 +97,14 @@ export class FileRepository {
       ORDER BY ${column} ${direction}${tieBreak} LIMIT ${bind(query.limit + 1)}`;
     const rows = await this.#database.query<FileRow>({ name: statementName(query), text }, values);
     const files = rows.slice(0, query.limit).map(toFile);
-    const folders = query.delimited && query.cursor === undefined ? await this.#foldersBelow(spaceId, query.prefix) : [];
+    const folders =
+      query.delimited && query.cursor === undefined ? await this.#foldersBelow(spaceId, query.prefix) : [];
     const last = files.at(-1);
-    return { files, folders, nextCursor: rows.length > query.limit && last ? encodeCursor(positionOf(last, query.sort)) : null };
+    return {
+      files,
+      folders,
+      nextCursor: rows.length > query.limit && last ? encodeCursor(positionOf(last, query.sort)) : null,
+    };
   }
 
   /** One level of names: skips from each folder to what comes after it, so its cost is the page's, not the folder's. */
@@ -144,9 +152,7 @@ export class FileRepository {
     // A folder's name and where to go on: behind everything in it, or behind the file.
     const split = `CASE WHEN strpos(substr(path, length($4::text) + 1), '/') > 0
       THEN substr(path, 1, length($4::text) + strpos(substr(path, length($4::text) + 1), '/')) ELSE path END`;
-    const goOn = ascending
-      ? `CASE WHEN entry LIKE '%/' THEN left(entry, -1) || '0' ELSE entry || chr(1) END`
-      : 'entry';
+    const goOn = ascending ? `CASE WHEN entry LIKE '%/' THEN left(entry, -1) || '0' ELSE entry || chr(1) END` : 'entry';
     const text = `WITH RECURSIVE walk(entry, n) AS (
         SELECT ${split}, 1 FROM (${next('$2::text')}) first
         UNION ALL

@@ -4,11 +4,13 @@ import type { SpaceCounters } from '../ledger/index.ts';
 import type { Deletion } from './storage.service.ts';
 import type { StoredFile } from './stored-file.ts';
 
-type FileLike = Omit<StoredFile, 'objectKey' | 'status' | 'modifiedAt'> & Partial<Pick<StoredFile, 'status' | 'modifiedAt'>>;
+type FileLike = Omit<StoredFile, 'objectKey' | 'status' | 'modifiedAt'> &
+  Partial<Pick<StoredFile, 'status' | 'modifiedAt'>>;
 
 /** API.md's `file`. */
 export function presentFile(file: FileLike | IngestedFile) {
-  const { status = 'READY', modifiedAt = file.uploadedAt }: Partial<Pick<StoredFile, 'status' | 'modifiedAt'>> = file as FileLike;
+  const { status = 'READY', modifiedAt = file.uploadedAt }: Partial<Pick<StoredFile, 'status' | 'modifiedAt'>> =
+    file as FileLike;
   return {
     id: file.id,
     fileName: file.path,

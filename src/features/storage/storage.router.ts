@@ -51,7 +51,10 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
         );
         const file = await staged.commit();
         setQuotaHeaders(res, { space: { ...principal.space, ...file.counters } });
-        return created('File uploaded', { file: presentFile(file), usage: presentUsage(file.counters, file.uploadedAt) });
+        return created('File uploaded', {
+          file: presentFile(file),
+          usage: presentUsage(file.counters, file.uploadedAt),
+        });
       },
     }),
     route({
@@ -80,7 +83,11 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
         return ok(
           'Files',
           { files: page.files.map(presentFile), ...(delimited ? { folders: page.folders } : {}) },
-          { nextCursor: page.nextCursor, limit: query.limit, ...(filtered ? {} : { total: principal.space.usedObjects }) },
+          {
+            nextCursor: page.nextCursor,
+            limit: query.limit,
+            ...(filtered ? {} : { total: principal.space.usedObjects }),
+          },
         );
       },
     }),
@@ -90,7 +97,8 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       operationId: 'bulkDeleteFiles',
       tag: TAG,
       summary: 'Delete many files',
-      description: 'Deletes up to 1000 named files, or all below a prefix; a prefix of more than 1000 files becomes a job.',
+      description:
+        'Deletes up to 1000 named files, or all below a prefix; a prefix of more than 1000 files becomes a job.',
       access: 'space:delete',
       body: schemas.bulkDeleteBody,
       bodyLimitBytes: BULK_BODY_BYTES,
@@ -206,7 +214,11 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       access: 'space:read',
       params: schemas.fileNameParams,
       success: {
-        200: { description: 'The file', data: z.object({ file: schemas.file }), example: { file: schemas.EXAMPLE_FILE } },
+        200: {
+          description: 'The file',
+          data: z.object({ file: schemas.file }),
+          example: { file: schemas.EXAMPLE_FILE },
+        },
       },
       errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params }) =>

@@ -20,15 +20,29 @@ export const fileNameParams = z.object({
   fileName: z.string().meta({ description: 'The path as one percent-encoded segment', example: EXAMPLE_NAME }),
 });
 
-const tag = z.string().trim().min(1).max(64).regex(/^[^\p{Cc},]+$/u, 'must not contain commas or control characters');
+const tag = z
+  .string()
+  .trim()
+  .min(1)
+  .max(64)
+  .regex(/^[^\p{Cc},]+$/u, 'must not contain commas or control characters');
 
 /** `a,b,c`: up to 20 tags. */
 const tagList = z
   .string()
-  .transform((text) => [...new Set(text.split(',').map((part) => part.trim()).filter((part) => part !== ''))])
+  .transform((text) => [
+    ...new Set(
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    ),
+  ])
   .pipe(z.array(tag).max(20));
 
-const withoutNul = z.string().refine((text) => !text.includes('\0') && text.isWellFormed(), 'must be valid UTF-8 without NUL');
+const withoutNul = z
+  .string()
+  .refine((text) => !text.includes('\0') && text.isWellFormed(), 'must be valid UTF-8 without NUL');
 
 export const uploadQuery = z.object({
   fileName: fileName.optional(),
@@ -36,12 +50,20 @@ export const uploadQuery = z.object({
     .enum(CONFLICT_POLICIES)
     .default('replace')
     .meta({ description: 'When the name is taken: replace the content, keep both (`name (1).ext`), or fail with 409' }),
-  tags: tagList.optional().meta({ description: 'Up to 20 tags, divided by commas; absent keeps those of a replaced file', example: 'cats,2026' }),
+  tags: tagList
+    .optional()
+    .meta({
+      description: 'Up to 20 tags, divided by commas; absent keeps those of a replaced file',
+      example: 'cats,2026',
+    }),
 });
 
 export const listQuery = z.object({
   ...pagingQuery,
-  prefix: withoutNul.pipe(z.string().max(1024)).default('').meta({ description: 'Only names that begin so', example: 'photos/' }),
+  prefix: withoutNul
+    .pipe(z.string().max(1024))
+    .default('')
+    .meta({ description: 'Only names that begin so', example: 'photos/' }),
   delimiter: z.literal('/').optional().meta({ description: 'Show one level; what lies deeper appears in `folders`' }),
   search: withoutNul.pipe(z.string().min(1).max(200)).optional().meta({ description: 'Part of the name, any case' }),
   category: z.enum(CATEGORIES).optional(),
@@ -51,7 +73,13 @@ export const listQuery = z.object({
 });
 
 export const linkQuery = z.object({
-  expiresIn: z.coerce.number().int().min(60).max(604_800).default(3600).meta({ description: 'Seconds, 60..604800', example: 3600 }),
+  expiresIn: z.coerce
+    .number()
+    .int()
+    .min(60)
+    .max(604_800)
+    .default(3600)
+    .meta({ description: 'Seconds, 60..604800', example: 3600 }),
   disposition: z.enum(['attachment', 'inline']).default('attachment'),
 });
 

@@ -2,7 +2,12 @@ import type { Readable } from 'node:stream';
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { ObjectNotFoundError } from '../../platform/object-store/errors.ts';
-import type { ByteRange, ObjectStore, OpenedObject, PresignedRequest } from '../../platform/object-store/object-store.ts';
+import type {
+  ByteRange,
+  ObjectStore,
+  OpenedObject,
+  PresignedRequest,
+} from '../../platform/object-store/object-store.ts';
 import type { Principal } from '../access/index.ts';
 import { type AuditActor, type AuditOrigin, actorOf } from '../audit/index.ts';
 import { fileNameFault, type IngestService, normalizeFileName, type StagedFile } from '../ingest/index.ts';
@@ -34,8 +39,6 @@ export interface StorageDependencies {
   readonly clock: Clock;
   /** Takes a large deletion on as a job; answers the job's id. */
   readonly enqueuePrefixDeletion: (deletion: PrefixDeletion) => Promise<string>;
-  /** Says that there are objects to remove; may be missed, a regular sweep follows anyway. */
-  readonly nudgePurge: () => void;
 }
 
 export interface UploadInput {
@@ -116,7 +119,11 @@ export class StorageService {
   }
 
   /** Errors: FILE_NOT_FOUND. */
-  async delete(principal: Principal, origin: AuditOrigin, fileName: string): Promise<{ fileName: string; sizeFreed: number }> {
+  async delete(
+    principal: Principal,
+    origin: AuditOrigin,
+    fileName: string,
+  ): Promise<{ fileName: string; sizeFreed: number }> {
     const { deleted } = await this.deleteMany(principal, origin, [fileName]);
     const [gone] = deleted;
     if (!gone) throw notFound(fileName);
@@ -144,7 +151,13 @@ export class StorageService {
     const paths = await files.pathsBelow(spaceId, normalized, before, DELETE_BATCH + 1);
     const actor = actorOf(principal);
     if (paths.length <= DELETE_BATCH) return { deletion: await this.#deletePaths(spaceId, actor, origin, paths) };
-    const jobId = await enqueuePrefixDeletion({ spaceId, prefix: normalized, before: before.toISOString(), actor, origin });
+    const jobId = await enqueuePrefixDeletion({
+      spaceId,
+      prefix: normalized,
+      before: before.toISOString(),
+      actor,
+      origin,
+    });
     return { jobId };
   }
 
@@ -160,7 +173,12 @@ export class StorageService {
     }
   }
 
-  async #deletePaths(spaceId: string, actor: AuditActor, origin: AuditOrigin, paths: readonly string[]): Promise<Deletion> {
+  async #deletePaths(
+    spaceId: string,
+    actor: AuditActor,
+    origin: AuditOrigin,
+    paths: readonly string[],
+  ): Promise<Deletion> {
     if (paths.length === 0) return { deleted: [], missing: [] };
     const gone = await this.#deps.ledger.delete(spaceId, paths, {
       actorType: actor.type,
@@ -170,7 +188,6 @@ export class StorageService {
       userAgent: origin.userAgent,
       requestId: origin.requestId,
     });
-    if (gone.length > 0) this.#deps.nudgePurge();
     const there = new Set(gone.map(({ path }) => path));
     return {
       deleted: gone.map(({ path, sizeBytes }) => ({ fileName: path, sizeFreed: sizeBytes })),

@@ -65,7 +65,10 @@ async function stateOf(ping: Promise<void>): Promise<DependencyState> {
     timer = setTimeout(() => resolve('unavailable'), CHECK_TIMEOUT_MS);
   });
   try {
-    return await Promise.race([ping.then((): DependencyState => 'ok').catch((): DependencyState => 'unavailable'), late]);
+    return await Promise.race([
+      ping.then((): DependencyState => 'ok').catch((): DependencyState => 'unavailable'),
+      late,
+    ]);
   } finally {
     clearTimeout(timer);
   }

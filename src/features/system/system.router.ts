@@ -65,12 +65,20 @@ export function systemRoutes({ version, clock, readiness: service }: SystemRoute
         200: {
           description: 'Name, version, links',
           data: links,
-          example: { name: 'Pockity', version, links: { docs: '/docs', openapi: '/openapi.json', health: '/health', api: '/api' } },
+          example: {
+            name: 'Pockity',
+            version,
+            links: { docs: '/docs', openapi: '/openapi.json', health: '/health', api: '/api' },
+          },
         },
       },
       errors: [],
       handler: async () =>
-        ok('Pockity', { name: 'Pockity', version, links: { docs: '/docs', openapi: '/openapi.json', health: '/health', api: '/api' } }),
+        ok('Pockity', {
+          name: 'Pockity',
+          version,
+          links: { docs: '/docs', openapi: '/openapi.json', health: '/health', api: '/api' },
+        }),
     }),
     healthRoute('/health', 'getHealth', true),
     healthRoute('/livez', 'getLiveness', true),
@@ -82,7 +90,8 @@ export function systemRoutes({ version, clock, readiness: service }: SystemRoute
       operationId: 'getReadiness',
       tag: TAG,
       summary: 'Should this process be sent requests',
-      description: 'Asks database and object store, at most once a second; 503 while one is away or the process is stopping.',
+      description:
+        'Asks database and object store, at most once a second; 503 while one is away or the process is stopping.',
       access: 'anyone',
       success: {
         200: { description: 'Ready', data: readiness, example: { status: 'ready', database: 'ok', objectStore: 'ok' } },
@@ -92,7 +101,11 @@ export function systemRoutes({ version, clock, readiness: service }: SystemRoute
         const { ready, draining, database, objectStore } = await service.check();
         if (!ready) {
           const message = draining ? 'The process is stopping' : 'A dependency does not answer';
-          throw new AppError('DEPENDENCY_UNAVAILABLE', { message, details: { draining, database, objectStore }, retryAfterSeconds: 2 });
+          throw new AppError('DEPENDENCY_UNAVAILABLE', {
+            message,
+            details: { draining, database, objectStore },
+            retryAfterSeconds: 2,
+          });
         }
         return ok('Ready', { status: 'ready', database, objectStore });
       },

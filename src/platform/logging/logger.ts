@@ -36,7 +36,9 @@ export interface Loggers {
 
 /** JSON lines on standard output, gathered for up to a second or 4 KiB; `destination` only for tests. */
 export function createLoggers(level: string, destination?: DestinationStream): Loggers {
-  const buffered = destination ? undefined : pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 1000 });
+  const buffered = destination
+    ? undefined
+    : pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 1000 });
   const stream = destination ?? buffered ?? process.stdout;
   const options: LoggerOptions = {
     level,

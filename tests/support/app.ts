@@ -1,0 +1,76 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Express } from 'express';
+import { createApp } from '../../src/app.ts';
+import { type Composition, compose } from '../../src/composition-root.ts';
+import { loadConfig } from '../../src/config/env.ts';
+import { loadSecrets } from '../../src/config/secrets.ts';
+import { type Infrastructure, openInfrastructure } from '../../src/infrastructure.ts';
+import { type Clock, systemClock } from '../../src/platform/clock/clock.ts';
+import { silentLogger } from '../../src/platform/logging/logger.ts';
+import { createTestDatabase } from './postgres.ts';
+
+/** The whole service in this process, on a database of its own and the disk store; not listening. */
+export interface TestApp {
+  readonly app: Express;
+  readonly composition: Composition;
+  readonly infrastructure: Infrastructure;
+  readonly dataDirectory: string;
+  close(): Promise<void>;
+}
+
+/** As little bcrypt as it knows: what is tested is not its slowness. */
+const CHEAP = { password: 4, secret: 4 };
+
+/** Composes the service as `main.ts` does; `environment` overrides variables, jobs run when `workers` is set. */
+export async function startTestApp(
+  options: { readonly environment?: Record<string, string>; readonly clock?: Clock; readonly workers?: boolean } = {},
+): Promise<TestApp> {
+  const { clock = systemClock, workers = false } = options;
+  const database = await createTestDatabase();
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'pockity-test-app-'));
+  const config = loadConfig({
+    NODE_ENV: 'test',
+    DATA_DIR: dataDirectory,
+    DATABASE_URL: database.url,
+    ...options.environment,
+  });
+  const secrets = await loadSecrets(config);
+  const log = silentLogger();
+  const infrastructure = await openInfrastructure(config, secrets, { log, clock });
+  const composition = compose({
+    config,
+    secrets,
+    infrastructure,
+    clock,
+    log,
+    version: '0.0.0-test',
+    bcryptCost: CHEAP,
+  });
+  await composition.queue.start({ workers, supervise: workers });
+  const app = createApp({
+    routes: composition.routes,
+    access: composition.access,
+    version: '0.0.0-test',
+    log,
+    trustProxy: config.http.trustProxy,
+    corsOrigins: config.http.corsOrigins,
+    publicUrl: config.http.publicUrl,
+    objectHandler: infrastructure.objectHandler,
+    isDraining: () => composition.readiness.draining,
+  });
+  return {
+    app,
+    composition,
+    infrastructure,
+    dataDirectory,
+    close: async () => {
+      await composition.queue.stop({ timeoutMs: 2000 });
+      composition.ledger.stop();
+      await infrastructure.close();
+      await database.drop();
+      await rm(dataDirectory, { recursive: true, force: true });
+    },
+  };
+}
