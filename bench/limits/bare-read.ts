@@ -3,7 +3,10 @@ import express from 'express';
 import pg from 'pg';
 
 const pool = new pg.Pool({ connectionString: process.env['BENCH_DATABASE_URL'], max: 16 });
-const statement = { name: 'bare_read', text: 'SELECT id, access_key_id, user_id, space_id, name FROM api_keys WHERE access_key_id = $1' };
+const statement = {
+  name: 'bare_read',
+  text: 'SELECT id, access_key_id, user_id, space_id, name FROM api_keys WHERE access_key_id = $1',
+};
 const app = express();
 app.disable('x-powered-by');
 app.disable('etag');

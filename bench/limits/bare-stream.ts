@@ -7,7 +7,9 @@ import { pipeline } from 'node:stream/promises';
 const path = join(process.env['BENCH_DIRECTORY'] ?? '.', 'bare-stream.bin');
 const server = createServer((req, res) => {
   const work =
-    req.method === 'POST' ? pipeline(req, createWriteStream(path, { flush: true })) : pipeline(createReadStream(path), res);
+    req.method === 'POST'
+      ? pipeline(req, createWriteStream(path, { flush: true }))
+      : pipeline(createReadStream(path), res);
   work.then(
     () => {
       if (req.method === 'POST') res.writeHead(201).end();

@@ -8,7 +8,9 @@ import pg from 'pg';
 const pool = new pg.Pool({ connectionString: process.env['BENCH_DATABASE_URL'], max: 16 });
 const directory = process.env['BENCH_DIRECTORY'] ?? '.';
 await pool.query('CREATE TABLE IF NOT EXISTS bench_counter (id int PRIMARY KEY, bytes bigint NOT NULL)');
-await pool.query('CREATE TABLE IF NOT EXISTS bench_file (id uuid PRIMARY KEY, name text NOT NULL, bytes bigint NOT NULL)');
+await pool.query(
+  'CREATE TABLE IF NOT EXISTS bench_file (id uuid PRIMARY KEY, name text NOT NULL, bytes bigint NOT NULL)',
+);
 await pool.query('INSERT INTO bench_counter VALUES (1, 0) ON CONFLICT DO NOTHING');
 const statement = {
   name: 'bare_upload',

@@ -9,7 +9,7 @@ import { loadSecrets } from '../../src/config/secrets.ts';
 import { type Infrastructure, openInfrastructure } from '../../src/infrastructure.ts';
 import { type Clock, systemClock } from '../../src/platform/clock/clock.ts';
 import { silentLogger } from '../../src/platform/logging/logger.ts';
-import { createTestDatabase } from './postgres.ts';
+import { createTestDatabase, type TestDatabase } from './postgres.ts';
 
 /** The whole service in this process, on a database of its own and the disk store; not listening. */
 export interface TestApp {
@@ -23,12 +23,20 @@ export interface TestApp {
 /** As little bcrypt as it knows: what is tested is not its slowness. */
 const CHEAP = { password: 4, secret: 4 };
 
-/** Composes the service as `main.ts` does; `environment` overrides variables, jobs run when `workers` is set. */
-export async function startTestApp(
-  options: { readonly environment?: Record<string, string>; readonly clock?: Clock; readonly workers?: boolean } = {},
-): Promise<TestApp> {
+export interface TestAppOptions {
+  /** Overrides variables. */
+  readonly environment?: Record<string, string>;
+  readonly clock?: Clock;
+  /** Whether jobs run. */
+  readonly workers?: boolean;
+  /** Of the caller, who drops it; else the app has one of its own. */
+  readonly database?: TestDatabase;
+}
+
+/** Composes the service as `main.ts` does. */
+export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const { clock = systemClock, workers = false } = options;
-  const database = await createTestDatabase();
+  const database = options.database ?? (await createTestDatabase());
   const dataDirectory = await mkdtemp(join(tmpdir(), 'pockity-test-app-'));
   const config = loadConfig({
     NODE_ENV: 'test',
@@ -69,7 +77,7 @@ export async function startTestApp(
       await composition.queue.stop({ timeoutMs: 2000 });
       composition.ledger.stop();
       await infrastructure.close();
-      await database.drop();
+      if (!options.database) await database.drop();
       await rm(dataDirectory, { recursive: true, force: true });
     },
   };
