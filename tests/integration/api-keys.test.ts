@@ -47,7 +47,7 @@ describe('POST /apiKeys/request/create', () => {
       reviewedAt: null,
     });
     expect(await a.auditOf(request.id)).toEqual(['request.create']);
-    const mail = await a.mailBox.latest(admin.email);
+    const mail = await a.mailBox.latest(admin.email, { part: request.id });
     expect(mail.subject).toBe('New API key request: backup');
     expect(mail.text).toContain(`From: ${me.email}`);
     expect(mail.text).toContain(WISH.reason);
@@ -208,7 +208,7 @@ describe('PATCH /apiKeys/request/admin/review/:id', () => {
       quotaObjects: 100n,
     });
     expect(await a.auditOf(id)).toEqual(['request.create', 'request.approve']);
-    const mail = await a.mailBox.latest(me.email, 2);
+    const mail = await a.mailBox.latest(me.email, { part: apiKey.accessKeyId });
     expect(mail.subject).toBe('Your API key is approved: backup');
     expect(mail.text).toContain(apiKey.accessKeyId);
     expect(mail.text).toContain(`/api/apiKeys/${apiKey.id}/claim`);
@@ -244,7 +244,7 @@ describe('PATCH /apiKeys/request/admin/review/:id', () => {
       apiKey: null,
     });
     expect((await somebody.get('/apiKeys')).body.data.apiKeys).toEqual([]);
-    const mail = await a.mailBox.latest(somebody.email, 2);
+    const mail = await a.mailBox.latest(somebody.email, { part: 'Say more' });
     expect(mail.subject).toBe('Your API key request was rejected: backup');
     expect(mail.text).toContain('Say more <b>please</b>');
     expect(mail.html).toContain('Say more &lt;b&gt;please&lt;/b&gt;');

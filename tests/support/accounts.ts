@@ -109,6 +109,10 @@ export class Accounts {
     return this.#testApp.composition.firstAdmin;
   }
 
+  get dataDirectory(): string {
+    return this.#testApp.dataDirectory;
+  }
+
   stop(): Promise<void> {
     return this.#testApp.close();
   }

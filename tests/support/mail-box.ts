@@ -18,7 +18,7 @@ export async function readMail(source: string | Uint8Array): Promise<ReceivedMai
   return {
     to: (email.to ?? []).map(({ address }) => address).join(', '),
     subject: email.subject ?? '',
-    text: email.text ?? '',
+    text: (email.text ?? '').trimEnd(),
     html: email.html ?? '',
     email,
   };
@@ -40,21 +40,22 @@ export class MailBox {
     return mails.filter((mail) => mail.to === to);
   }
 
-  /** Waits for the latest of at least `count` mails to this address. */
-  async latest(to: string, count = 1): Promise<ReceivedMail> {
+  /** Waits for the latest of at least `count` mails to this address whose text holds `part`. */
+  async latest(to: string, { count = 1, part = '' } = {}): Promise<ReceivedMail> {
     const deadline = Date.now() + 15_000;
     for (;;) {
-      const mails = await this.all(to);
+      const mails = (await this.all(to)).filter(({ text }) => text.includes(part));
       const last = mails.at(-1);
       if (last && mails.length >= count) return last;
-      if (Date.now() > deadline) throw new Error(`${mails.length} of ${count} mails came to ${to}`);
+      if (Date.now() > deadline) throw new Error(`${mails.length} of ${count} mails with "${part}" came to ${to}`);
       await delay(20);
     }
   }
 
-  /** The code of the latest of at least `count` mails to this address. */
+  /** The code of the latest of at least `count` mails with a code to this address. */
   async code(to: string, count = 1): Promise<string> {
-    const code = /^Your code: (\d{6})$/m.exec((await this.latest(to, count)).text)?.[1];
+    const { text } = await this.latest(to, { count, part: 'Your code: ' });
+    const code = /^Your code: (\d{6})$/m.exec(text)?.[1];
     if (code === undefined) throw new Error('the mail holds no code');
     return code;
   }

@@ -8,8 +8,8 @@ import { DirectorySync } from './directory-sync.ts';
 import { nullIfMissing, onDisk, systemErrorCode } from './disk-errors.ts';
 import { StoreUnavailableError } from './errors.ts';
 import { assertObjectKey, TEMPORARY_FOLDER } from './object-key.ts';
+import { OverlappedWriter, writeAll } from './overlapped-writer.ts';
 
-const FLUSH_EVERY_BYTES = 32 * 1024 * 1024;
 const CREATE_NEW = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY;
 
 /** A body on its way into one new file. */
@@ -72,7 +72,7 @@ export class DiskFiles {
       else await this.#writeStream(handle, source.body, source);
       const trailer = source.trailer?.();
       const stats = await onDisk(async () => {
-        if (trailer) await writeAll(handle, trailer);
+        if (trailer) await writeAll(handle, [trailer]);
         await handle.datasync();
         return handle.stat({ bigint: true });
       });
@@ -88,31 +88,26 @@ export class DiskFiles {
 
   async #writeBytes(handle: FileHandle, body: Uint8Array, source: FileBody): Promise<void> {
     source.onChunk?.(body);
-    await onDisk(() => writeAll(handle, body));
+    await onDisk(() => writeAll(handle, [body]));
   }
 
+  /**
+   * Writes what has come; what comes while a write is under way is gathered for the next one. So a fast client gets
+   * few large writes that overlap with its sending, and a slow one holds no memory.
+   */
   async #writeStream(handle: FileHandle, body: Readable, source: FileBody): Promise<void> {
     const chunks = readChunks(body, source.signal);
-    let unflushedBytes = 0;
-    let flushing: Promise<void> = Promise.resolve();
+    const writer = new OverlappedWriter(handle);
     try {
       for await (const chunk of source.sizeBytes === undefined ? chunks : exactLength(chunks, source.sizeBytes)) {
         source.onChunk?.(chunk);
-        await onDisk(() => writeAll(handle, chunk));
-        unflushedBytes += chunk.byteLength;
-        if (unflushedBytes < FLUSH_EVERY_BYTES) continue;
-        // Flushed in the background as it goes, so that the last fsync of a large file does not stall everybody, and
-        // at most two such steps of it wait in the page cache.
-        await flushing;
-        flushing = onDisk(() => handle.datasync());
-        flushing.catch(() => {});
-        unflushedBytes = 0;
+        await writer.write(chunk);
       }
+      await writer.finish();
     } finally {
-      // The file may not be closed under a running flush; the error is thrown below.
-      await flushing.catch(() => {});
+      // The file may not be closed under a running write or flush; its error has been thrown or is moot.
+      await writer.settle();
     }
-    await flushing;
   }
 
   /**
@@ -164,12 +159,5 @@ export class DiskFiles {
     for (let parent = dirname(directory); parent.length >= highest.length; parent = dirname(parent)) {
       await this.#directorySync.sync(parent);
     }
-  }
-}
-
-/** Half as costly for small chunks as `FileHandle.writeFile`; the system may write less than it is given. */
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let writtenBytes = 0; writtenBytes < bytes.byteLength; ) {
-    writtenBytes += (await handle.write(bytes, writtenBytes)).bytesWritten;
   }
 }

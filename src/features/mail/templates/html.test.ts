@@ -1,0 +1,11 @@
+import { describe, expect, it } from 'vitest';
+import { html } from './html.ts';
+
+describe('html', () => {
+  it('escapes what is not HTML yet, once', () => {
+    const inner = html`<b>${'<&>"\''}</b>`;
+    expect(String(html`<p title="${'"'}">${inner}${1}${null}</p>`)).toBe(
+      '<p title="&quot;"><b>&lt;&amp;&gt;&quot;&#39;</b>1</p>',
+    );
+  });
+});

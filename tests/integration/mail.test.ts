@@ -1,0 +1,249 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { loadConfig } from '../../src/config/env.ts';
+import { MailDeliveryService, MailService, mailSendJob, registerMailJobs } from '../../src/features/mail/index.ts';
+import { newId } from '../../src/platform/crypto/random.ts';
+import { Sealer } from '../../src/platform/crypto/seal.ts';
+import { Database } from '../../src/platform/db/database.ts';
+import { UnitOfWork } from '../../src/platform/db/unit-of-work.ts';
+import { silentLogger } from '../../src/platform/logging/logger.ts';
+import { createMailTransport } from '../../src/platform/mail/create-mail-transport.ts';
+import type { MailMessage, MailTransport } from '../../src/platform/mail/mail-transport.ts';
+import { PgBossQueue } from '../../src/platform/queue/pg-boss-queue.ts';
+import { MovableClock, startAccounts } from '../support/accounts.ts';
+import { MailBox, type ReceivedMail, readMail } from '../support/mail-box.ts';
+import { createTestDatabase } from '../support/postgres.ts';
+
+/** A real SMTP server, and what it took in. */
+interface SmtpServer {
+  readonly url: string;
+  readonly received: { readonly from: string; readonly to: readonly string[]; readonly mail: ReceivedMail }[];
+}
+
+async function startSmtpServer(options: SMTPServerOptions = {}): Promise<SmtpServer> {
+  const received: SmtpServer['received'] = [];
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ['STARTTLS'],
+    logger: false,
+    onData(stream, session, callback) {
+      buffer(stream)
+        .then(async (bytes) => {
+          const { mailFrom, rcptTo } = session.envelope;
+          const from = mailFrom ? mailFrom.address : '';
+          received.push({ from, to: rcptTo.map(({ address }) => address), mail: await readMail(bytes) });
+          callback();
+        })
+        .catch(callback);
+    },
+    ...options,
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  const { port } = server.server.address() as AddressInfo;
+  return { url: `smtp://127.0.0.1:${port}`, received };
+}
+
+function transportFor(environment: Record<string, string>): MailTransport {
+  const transport = createMailTransport(loadConfig({ NODE_ENV: 'test', ...environment }).mail);
+  onTestFinished(() => transport.close());
+  return transport;
+}
+
+async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'pockity-test-mail-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+function message(fields: Partial<MailMessage> = {}): MailMessage {
+  return {
+    id: newId(),
+    to: 'ada@example.com',
+    subject: 'A subject',
+    text: 'Some text\n\nYour code: 048213\n\nGrüße\n',
+    html: '<p>Some <b>HTML</b></p>',
+    date: new Date(),
+    ...fields,
+  };
+}
+
+describe('mail by SMTP', () => {
+  it('reaches a server whole: envelope, headers, text and HTML', async () => {
+    const server = await startSmtpServer();
+    const transport = transportFor({ SMTP_URL: server.url, MAIL_FROM: 'Pockity <noreply@example.org>' });
+    const sent = message({ subject: 'Größe: “5 GB”' });
+    await transport.send(sent);
+    const [arrived] = server.received;
+    expect(arrived).toMatchObject({ from: 'noreply@example.org', to: ['ada@example.com'] });
+    expect(arrived?.mail).toMatchObject({ to: sent.to, subject: sent.subject, text: sent.text.trimEnd() });
+    expect(arrived?.mail.html).toContain(sent.html);
+    expect(arrived?.mail.email.messageId).toBe(`<${sent.id}@example.org>`);
+    expect(arrived?.mail.email.from).toMatchObject({ name: 'Pockity', address: 'noreply@example.org' });
+  });
+
+  it('logs in with EMAIL_USER and EMAIL_PASS', async () => {
+    const server = await startSmtpServer({
+      authOptional: false,
+      allowInsecureAuth: true,
+      onAuth: ({ username, password }, _session, callback) =>
+        username === 'mailer' && password === 'pass:word'
+          ? callback(null, { user: username })
+          : callback(new Error('who are you')),
+    });
+    const access = { SMTP_URL: server.url, EMAIL_USER: 'mailer', EMAIL_PASS: 'pass:word' };
+    await transportFor(access).send(message());
+    expect(server.received).toHaveLength(1);
+    await expect(transportFor({ ...access, EMAIL_PASS: 'wrong' }).send(message())).rejects.toThrow('who are you');
+  });
+
+  it('goes to one recipient, whatever the address holds', async () => {
+    const server = await startSmtpServer();
+    const transport = transportFor({ SMTP_URL: server.url });
+    await expect(transport.send(message({ to: 'a@example.com\r\nBcc: b@example.com' }))).rejects.toThrow();
+    await expect(transport.send(message({ subject: 'Hello\r\nBcc: b@example.com' }))).rejects.toThrow();
+    await transport.send(message({ to: 'a@example.com,b@example.com' })).catch(() => undefined);
+    expect(server.received.every(({ to }) => to.length === 1)).toBe(true);
+  });
+
+  it('fails where the server refuses or is not there', async () => {
+    const server = await startSmtpServer({
+      onRcptTo: (_address, _session, callback) => callback(new Error('no such box')),
+    });
+    await expect(transportFor({ SMTP_URL: server.url }).send(message())).rejects.toThrow('no such box');
+    await expect(transportFor({ SMTP_URL: 'smtp://127.0.0.1:1' }).send(message())).rejects.toThrow('ECONNREFUSED');
+  });
+});
+
+describe('mail into the outbox', () => {
+  it('is a whole file for its owner only, in which grep finds a code', async () => {
+    const data = await temporaryDirectory();
+    const outbox = join(data, 'outbox');
+    const transport = transportFor({ DATA_DIR: data });
+    const sent = message({ date: new Date('2026-11-21T09:00:00.123Z') });
+    await transport.send(sent);
+    await transport.send(sent);
+    expect(await readdir(outbox)).toEqual([`20261121T090000123Z-${sent.id}.eml`]);
+    const file = join(outbox, `20261121T090000123Z-${sent.id}.eml`);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect((await stat(outbox)).mode & 0o777).toBe(0o700);
+    const found = execFileSync('sh', ['-c', `cat ${outbox}/*.eml | grep -oE '[0-9]{6}$'`], { encoding: 'utf8' });
+    expect(found).toBe('048213\n');
+    expect(await new MailBox(data).all('ada@example.com')).toEqual([
+      expect.objectContaining({ subject: sent.subject, text: sent.text.trimEnd() }),
+    ]);
+  });
+});
+
+describe('the service', () => {
+  it('writes codes that a shell finds in the outbox, and only sealed into the queue', async () => {
+    const site = await startAccounts();
+    onTestFinished(() => site.stop());
+    const { accounts } = site;
+    const me = await accounts.register();
+    const code = await accounts.mailBox.code(me.email);
+    const found = execFileSync('sh', ['-c', `cat ${accounts.dataDirectory}/outbox/*.eml | grep -oE '[0-9]{6}$'`], {
+      encoding: 'utf8',
+    });
+    expect(found).toBe(`${code}\n`);
+    const [job] = await accounts.database.query<{ data: string }>(
+      { name: 'test_mail_job', text: "SELECT data::text FROM pgboss.job WHERE name = 'mail.send'" },
+      [],
+    );
+    expect(job?.data).toContain('sealed');
+    expect(job?.data).not.toContain(code);
+    expect(job?.data).not.toContain(me.email);
+  });
+});
+
+describe('the mail job', () => {
+  const running: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const stop of running.splice(0).reverse()) await stop();
+  });
+
+  async function start(transport: MailTransport) {
+    const database = await createTestDatabase();
+    const log = silentLogger();
+    const db = new Database({ url: database.url, maxConnections: 3, log });
+    const clock = new MovableClock();
+    const sealer = new Sealer(Buffer.alloc(32, 1));
+    const queue = new PgBossQueue({ url: database.url, jobs: [mailSendJob], log, pollSeconds: 2 });
+    registerMailJobs(queue, new MailDeliveryService({ transport, sealer, clock, log }));
+    await queue.start({ workers: true, supervise: false });
+    running.push(
+      () => database.drop(),
+      () => db.close(),
+      () => queue.stop({ timeoutMs: 1000 }),
+    );
+    return {
+      uow: new UnitOfWork(db),
+      mail: new MailService({ queue, sealer, clock, publicUrl: 'https://p.example' }),
+      clock,
+    };
+  }
+
+  it('is tried again until the server is back, and delays nobody', async () => {
+    let broken = true;
+    const server = await startSmtpServer({
+      onMailFrom: (_address, _session, callback) => (broken ? callback(new Error('4.3.0 later')) : callback()),
+    });
+    const failed = Promise.withResolvers<void>();
+    const real = transportFor({ SMTP_URL: server.url });
+    const { uow, mail } = await start({
+      send: (sent) =>
+        real.send(sent).catch((error: unknown) => {
+          failed.resolve();
+          throw error;
+        }),
+      close: () => real.close(),
+    });
+    await uow.run((tx) =>
+      mail.sendRejected(tx, 'ada@example.com', { keyName: 'k', storageGB: 1, objects: 1, comment: null }),
+    );
+    await failed.promise;
+    expect(server.received).toEqual([]);
+    broken = false;
+    await expect.poll(() => server.received.length, { timeout: 25_000 }).toBe(1);
+  }, 40_000);
+
+  it('lets a code go that has expired on the way', async () => {
+    const sent: MailMessage[] = [];
+    const { uow, mail, clock } = await start({ send: async (one) => void sent.push(one), close: async () => {} });
+    const expired = new Date(clock.now().getTime() - 1);
+    await uow.run(async (tx) => {
+      await mail.sendOtp(tx, 'late@example.com', { code: '111111', expiresAt: expired });
+      await mail.sendOtp(tx, 'ada@example.com', { code: '222222', expiresAt: new Date(Date.now() + 600_000) });
+    });
+    await expect.poll(() => sent.map(({ to }) => to)).toEqual(['ada@example.com']);
+    expect(sent[0]?.text).toContain('valid for 10 minutes');
+  });
+
+  it('goes to each admin by itself, and cannot be made to carry HTML or another header', async () => {
+    const sent: MailMessage[] = [];
+    const { uow, mail } = await start({ send: async (one) => void sent.push(one), close: async () => {} });
+    await uow.run((tx) =>
+      mail.sendNewRequest(tx, ['one@example.com', 'two@example.com'], {
+        requestId: newId(),
+        requester: 'Ada "<script>" & Co',
+        keyName: 'a\u2028Bcc: x@example.com <img src=x>',
+        storageGB: 0.5,
+        objects: 10_000,
+        reason: '<a href="https://evil.example">click</a>',
+      }),
+    );
+    await expect.poll(() => sent.map(({ to }) => to).toSorted()).toEqual(['one@example.com', 'two@example.com']);
+    for (const { subject, html, text } of sent) {
+      expect(subject).toBe('New API key request: a Bcc: x@example.com <img src=x>');
+      expect(html).not.toMatch(/<(script|img|a)\b/);
+      expect(html).toContain('Ada &quot;&lt;script&gt;&quot; &amp; Co');
+      expect(text).toContain('PATCH https://p.example/api/apiKeys/request/admin/review/');
+    }
+  });
+});
