@@ -1,0 +1,22 @@
+// Creates the bucket that the S3_* variables name, where it does not exist; for compose and first steps on an S3 server.
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { loadConfig } from '../src/config/env.ts';
+
+const { objectStore } = loadConfig();
+if (objectStore.kind !== 's3') throw new Error('S3_BUCKET_NAME is not set');
+const { bucket, region, endpoint, forcePathStyle, credentials } = objectStore;
+const client = new S3Client({
+  region,
+  forcePathStyle,
+  requestChecksumCalculation: 'WHEN_REQUIRED',
+  ...(endpoint ? { endpoint } : {}),
+  ...(credentials ? { credentials } : {}),
+});
+try {
+  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  console.log(`created the bucket ${bucket}`);
+} catch (error) {
+  const name = error instanceof Error ? error.name : '';
+  if (name !== 'BucketAlreadyOwnedByYou' && name !== 'BucketAlreadyExists') throw error;
+  console.log(`the bucket ${bucket} is there`);
+}
