@@ -49,6 +49,8 @@ export async function openInfrastructure(
     const budget = new ByteBudget(BUFFER_BYTES);
     const { store, objectHandler } = await openStore(config, secrets, { log, clock, budget });
     closers.push(() => store.close());
+    // A store that is away may come back: the process starts, says so, and is not ready until then.
+    await store.ping().catch((error: unknown) => log.error({ err: error }, 'the object store does not answer'));
     return { database, databaseUrl, store, objectHandler, budget, close };
   } catch (error) {
     await close();
