@@ -29,7 +29,7 @@ module.exports = {
       comment: 'Services know nothing of HTTP.',
       severity: 'error',
       from: { path: '^src/', pathNot: ['^src/http/', '\\.router\\.ts$', '^src/protocols/', '^src/app\\.ts$'] },
-      to: { path: 'node_modules/(@types/)?(express|multer|helmet|cors|pino-http)/' },
+      to: { path: 'node_modules/(@types/)?(express|multer|helmet|cors)/' },
     },
     {
       name: '4-routers-not-repositories',

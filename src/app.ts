@@ -2,13 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import cors from 'cors';
 import express, { type Express } from 'express';
 import helmet from 'helmet';
-import { pinoHttp } from 'pino-http';
 import { AppError } from './errors/app-error.ts';
 import type { AccessService } from './features/access/index.ts';
 import { docsRouter } from './http/docs-page.ts';
 import { errorHandler } from './http/error-handler.ts';
 import { buildOpenApi } from './http/openapi.ts';
-import { requestIdOf } from './http/request-context.ts';
+import { requestLog } from './http/request-log.ts';
 import type { Route } from './http/route.ts';
 import { buildRouter } from './http/router.ts';
 import type { Logger } from './platform/logging/logger.ts';
@@ -48,6 +47,13 @@ export function createApp(options: AppOptions): Express {
   app.use(
     helmet({
       contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+      // Answers are data: what only steers documents, or browsers long gone, is not worth sending with each of them.
+      crossOriginOpenerPolicy: false,
+      originAgentCluster: false,
+      xDnsPrefetchControl: false,
+      xDownloadOptions: false,
+      xPermittedCrossDomainPolicies: false,
+      xXssProtection: false,
       // Content and links are meant for other origins, as far as CORS lets them.
       crossOriginResourcePolicy: { policy: 'cross-origin' },
       // Whether there is TLS is known to whoever terminates it.
@@ -88,30 +94,4 @@ export function createApp(options: AppOptions): Express {
 function restored(req: express.Request): IncomingMessage {
   req.url = req.originalUrl;
   return req;
-}
-
-/** One line for each request when it has ended, with its id; headers and bodies stay out of it. */
-function requestLog(log: Logger) {
-  return pinoHttp({
-    logger: log,
-    quietReqLogger: true,
-    genReqId: (req, res) => {
-      const id = requestIdOf(req);
-      res.setHeader('x-request-id', id);
-      return id;
-    },
-    customLogLevel: (_req, res, error) => {
-      if (error || res.statusCode >= 500) return 'error';
-      return res.statusCode >= 400 ? 'warn' : 'info';
-    },
-    serializers: {
-      req: (req: { method: string; url: string; remoteAddress: string }) => ({
-        method: req.method,
-        // A query may hold a signature.
-        path: req.url.split('?')[0],
-        remoteAddress: req.remoteAddress,
-      }),
-      res: (res: { statusCode: number }) => ({ statusCode: res.statusCode }),
-    },
-  });
 }

@@ -10,7 +10,16 @@ export function sendSuccess(
   data: unknown,
   meta: Record<string, unknown> | null,
 ): void {
-  res.status(status).json({ success: true, message, data, meta });
+  sendJson(res, status, { success: true, message, data, meta });
+}
+
+/** As `res.json`, without its look at content types, validators and settings on the way. */
+function sendJson(res: Response, status: number, body: object): void {
+  const text = JSON.stringify(body);
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'application/json; charset=utf-8');
+  res.setHeader('Content-Length', Buffer.byteLength(text));
+  res.end(text);
 }
 
 /** Sends API.md's failure envelope; the HTTP status is that of the code. */
@@ -18,8 +27,8 @@ export function sendFailure(res: Response, error: AppError): void {
   const { code, details, httpStatusCode, message } = error;
   if (error.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(error.retryAfterSeconds));
   if (httpStatusCode === 401) res.setHeader('WWW-Authenticate', 'Bearer realm="pockity"');
-  const requestId = String(res.req.id);
+  const requestId = res.req.id;
   const body = { success: false, message, error: { code, details, httpStatusCode, requestId } };
   if (bodyIsPending(res)) answerEarly(res, httpStatusCode, JSON.stringify(body));
-  else res.status(httpStatusCode).json(body);
+  else sendJson(res, httpStatusCode, body);
 }

@@ -22,13 +22,19 @@ export function requestIdOf(req: IncomingMessage): string {
   return typeof given === 'string' && CLIENT_REQUEST_ID.test(given) ? given : randomUUID();
 }
 
-/** `publicUrl` wins over what the request says. */
+/** `publicUrl` wins over what the request says. Worked out only where it is asked for: most requests never do. */
 export function contextOf(req: Request, publicUrl: string | undefined): RequestContext {
   return {
-    requestId: String(req.id),
-    ip: req.ip ?? null,
-    userAgent: req.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
-    publicOrigin: publicUrl ?? `${req.protocol}://${req.headers.host ?? 'localhost'}`,
+    requestId: req.id,
+    get ip() {
+      return req.ip ?? null;
+    },
+    get userAgent() {
+      return req.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null;
+    },
+    get publicOrigin() {
+      return publicUrl ?? `${req.protocol}://${req.headers.host ?? 'localhost'}`;
+    },
   };
 }
 
@@ -41,7 +47,9 @@ export function credentialsOf(req: Request): Credentials {
     secretKey: single(req.headers['x-secret-key']),
     // A header that is no bearer token is a failed attempt, not an absent one.
     bearer: authorization === undefined ? undefined : (bearer ?? ''),
-    ip: req.ip ?? null,
+    get ip() {
+      return req.ip ?? null;
+    },
   };
 }
 

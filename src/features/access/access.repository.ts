@@ -1,35 +1,19 @@
-import type { Database } from '../../platform/db/database.ts';
+import { BatchLoader } from '../../platform/db/batch-loader.ts';
+import type { Database, Statement } from '../../platform/db/database.ts';
 import type { Permission, SpaceSnapshot } from './principal.ts';
 
-interface SpaceColumns {
-  readonly space_id: string;
-  readonly space_kind: 'KEY' | 'DRIVE';
-  readonly space_prefix: string;
-  readonly quota_bytes: number;
-  readonly quota_objects: number;
-  readonly used_bytes: number;
-  readonly used_objects: number;
-  readonly reserved_bytes: number;
-  readonly reserved_objects: number;
-  readonly space_updated_at: Date;
+/** What the two look-ups answer as one JSON value: half the cost, for the driver, of eighteen columns a row. */
+interface SpaceJson extends Omit<SpaceSnapshot, 'updatedAt'> {
+  /** ISO 8601 */
+  readonly updatedAt: string;
 }
 
-interface KeyRow extends SpaceColumns {
-  readonly api_key_id: string;
-  readonly user_id: string;
-  readonly permissions: Permission[];
-  readonly revoked: boolean;
-  readonly expired: boolean;
-  readonly owner_disabled: boolean;
-  readonly secret_id: string | null;
-  readonly secret_hash: string | null;
+interface KeyJson extends Omit<KeyState, 'space'> {
+  readonly space: SpaceJson;
 }
 
-interface SessionRow extends SpaceColumns {
-  readonly role: 'USER' | 'ADMIN';
-  readonly email_verified: boolean;
-  readonly disabled: boolean;
-  readonly ended: boolean;
+interface SessionJson extends Omit<SessionState, 'space'> {
+  readonly space: SpaceJson;
 }
 
 /** A key with its one or two live secrets, its owner's state and its space: all that authorizing needs, in one read. */
@@ -45,6 +29,7 @@ export interface KeyState {
 }
 
 export interface SessionState {
+  readonly userId: string;
   readonly role: 'USER' | 'ADMIN';
   readonly emailVerified: boolean;
   readonly disabled: boolean;
@@ -52,29 +37,33 @@ export interface SessionState {
   readonly space: SpaceSnapshot;
 }
 
-const SPACE_COLUMNS = `sp.id AS space_id, sp.kind AS space_kind, sp.prefix AS space_prefix, sp.quota_bytes, sp.quota_objects,
-  sp.used_bytes, sp.used_objects, sp.reserved_bytes, sp.reserved_objects, sp.updated_at AS space_updated_at`;
+const SPACE_JSON = `json_build_object('id', sp.id, 'kind', sp.kind, 'prefix', sp.prefix,
+      'quotaBytes', sp.quota_bytes, 'quotaObjects', sp.quota_objects, 'usedBytes', sp.used_bytes, 'usedObjects', sp.used_objects,
+      'reservedBytes', sp.reserved_bytes, 'reservedObjects', sp.reserved_objects, 'updatedAt', sp.updated_at)`;
 
-const FIND_KEY = {
-  name: 'access_find_key',
-  text: `SELECT k.id AS api_key_id, k.user_id, k.permissions, k.revoked_at IS NOT NULL AS revoked,
-      coalesce(k.expires_at <= now(), false) AS expired, u.disabled_at IS NOT NULL AS owner_disabled,
-      s.id AS secret_id, s.secret_hash, ${SPACE_COLUMNS}
+const FIND_KEYS = {
+  name: 'access_find_keys',
+  text: `SELECT json_build_object('apiKeyId', k.id, 'userId', k.user_id, 'permissions', k.permissions,
+      'revoked', k.revoked_at IS NOT NULL, 'expired', coalesce(k.expires_at <= now(), false),
+      'ownerDisabled', u.disabled_at IS NOT NULL,
+      'secrets', (SELECT coalesce(json_agg(json_build_object('id', s.id, 'hash', s.secret_hash) ORDER BY s.id DESC), '[]')
+        FROM api_key_secrets s WHERE s.api_key_id = k.id AND (s.retires_at IS NULL OR s.retires_at > now())),
+      'space', ${SPACE_JSON})::text AS state, k.access_key_id AS key
     FROM api_keys k
     JOIN users u ON u.id = k.user_id
     JOIN spaces sp ON sp.id = k.space_id
-    LEFT JOIN api_key_secrets s ON s.api_key_id = k.id AND (s.retires_at IS NULL OR s.retires_at > now())
-    WHERE k.access_key_id = $1`,
+    WHERE k.access_key_id = ANY($1::text[])`,
 };
 
-const FIND_SESSION = {
-  name: 'access_find_session',
-  text: `SELECT u.role, u.email_verified_at IS NOT NULL AS email_verified, u.disabled_at IS NOT NULL AS disabled,
-      (s.revoked_at IS NOT NULL OR s.expires_at <= now()) AS ended, ${SPACE_COLUMNS}
+const FIND_SESSIONS = {
+  name: 'access_find_sessions',
+  text: `SELECT json_build_object('role', u.role, 'emailVerified', u.email_verified_at IS NOT NULL,
+      'disabled', u.disabled_at IS NOT NULL, 'ended', s.revoked_at IS NOT NULL OR s.expires_at <= now(),
+      'userId', s.user_id, 'space', ${SPACE_JSON})::text AS state, s.id AS key
     FROM sessions s
     JOIN users u ON u.id = s.user_id
     JOIN spaces sp ON sp.owner_id = u.id AND sp.kind = 'DRIVE'
-    WHERE s.id = $1 AND s.user_id = $2`,
+    WHERE s.id = ANY($1::uuid[])`,
 };
 
 const TOUCH_SECRET = {
@@ -87,54 +76,43 @@ const TOUCH_SECRET = {
     UPDATE api_keys SET last_used_at = now() FROM touched WHERE api_keys.id = touched.api_key_id`,
 };
 
-/** Reads, at every request, the rows that decide whether it may go on. */
+/** Reads, at every request, the rows that decide whether it may go on; requests that arrive together share a statement. */
 export class AccessRepository {
   readonly #database: Database;
+  readonly #keys: BatchLoader<KeyState>;
+  readonly #sessions: BatchLoader<SessionState>;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#keys = new BatchLoader((ids) => this.#findStates<KeyJson, KeyState>(FIND_KEYS, ids));
+    this.#sessions = new BatchLoader((ids) => this.#findStates<SessionJson, SessionState>(FIND_SESSIONS, ids));
   }
 
-  async findKey(accessKeyId: string): Promise<KeyState | null> {
-    const rows = await this.#database.query<KeyRow>(FIND_KEY, [accessKeyId]);
-    const row = rows[0];
-    if (!row) return null;
-    return {
-      apiKeyId: row.api_key_id,
-      userId: row.user_id,
-      permissions: row.permissions,
-      revoked: row.revoked,
-      expired: row.expired,
-      ownerDisabled: row.owner_disabled,
-      secrets: rows.flatMap((r) => (r.secret_id && r.secret_hash ? [{ id: r.secret_id, hash: r.secret_hash }] : [])),
-      space: toSnapshot(row),
-    };
+  findKey(accessKeyId: string): Promise<KeyState | null> {
+    return this.#keys.load(accessKeyId);
   }
 
+  /** `sessionId` is a UUID. */
   async findSession(sessionId: string, userId: string): Promise<SessionState | null> {
-    const [row] = await this.#database.query<SessionRow>(FIND_SESSION, [sessionId, userId]);
-    if (!row) return null;
-    const { role, email_verified: emailVerified, disabled, ended } = row;
-    return { role, emailVerified, disabled, ended, space: toSnapshot(row) };
+    const state = await this.#sessions.load(sessionId);
+    return state?.userId === userId ? state : null;
   }
 
   /** Notes that a secret proved itself; rows change at most once a minute. */
   async touchSecret(secretId: string, ip: string | null): Promise<void> {
     await this.#database.query(TOUCH_SECRET, [secretId, ip]);
   }
-}
 
-function toSnapshot(row: SpaceColumns): SpaceSnapshot {
-  return {
-    id: row.space_id,
-    kind: row.space_kind,
-    prefix: row.space_prefix,
-    quotaBytes: row.quota_bytes,
-    quotaObjects: row.quota_objects,
-    usedBytes: row.used_bytes,
-    usedObjects: row.used_objects,
-    reservedBytes: row.reserved_bytes,
-    reservedObjects: row.reserved_objects,
-    updatedAt: row.space_updated_at,
-  };
+  async #findStates<Json extends { readonly space: SpaceJson }, State>(
+    statement: Statement,
+    keys: readonly string[],
+  ): Promise<Map<string, State>> {
+    const rows = await this.#database.query<{ key: string; state: string }>(statement, [keys]);
+    return new Map(
+      rows.map((row) => {
+        const json = JSON.parse(row.state) as Json;
+        return [row.key, { ...json, space: { ...json.space, updatedAt: new Date(json.space.updatedAt) } } as State];
+      }),
+    );
+  }
 }

@@ -50,12 +50,10 @@ export const uploadQuery = z.object({
     .enum(CONFLICT_POLICIES)
     .default('replace')
     .meta({ description: 'When the name is taken: replace the content, keep both (`name (1).ext`), or fail with 409' }),
-  tags: tagList
-    .optional()
-    .meta({
-      description: 'Up to 20 tags, divided by commas; absent keeps those of a replaced file',
-      example: 'cats,2026',
-    }),
+  tags: tagList.optional().meta({
+    description: 'Up to 20 tags, divided by commas; absent keeps those of a replaced file',
+    example: 'cats,2026',
+  }),
 });
 
 export const listQuery = z.object({

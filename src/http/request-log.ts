@@ -1,0 +1,47 @@
+import type { NextFunction, Request, Response } from 'express';
+import type { Logger } from '../platform/logging/logger.ts';
+import { requestIdOf } from './request-context.ts';
+
+declare module 'http' {
+  interface IncomingMessage {
+    /** Names the request in logs, audit entries and answers. */
+    id: string;
+  }
+  interface ServerResponse {
+    /** What a 5xx was caused by, for the log. */
+    err?: Error;
+  }
+}
+
+/**
+ * Gives each request its id and, when it has ended, one line: who asked what, how it ended, how long it took. Headers,
+ * bodies and queries (which may hold signatures) stay out of it. Straight on pino: pino-http makes a child logger for
+ * each request, at a tenth of the cost of a whole read (bench/).
+ */
+export function requestLog(log: Logger) {
+  return (req: Request, res: Response, next: NextFunction): void => {
+    const startedAt = performance.now();
+    req.id = requestIdOf(req);
+    res.setHeader('x-request-id', req.id);
+    res.once('close', () => {
+      const aborted = !res.writableFinished;
+      const line = {
+        requestId: req.id,
+        method: req.method,
+        path: pathOf(req.originalUrl),
+        remoteAddress: req.socket.remoteAddress,
+        status: res.statusCode,
+        durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
+      };
+      if (res.err) log.error({ ...line, err: res.err }, 'request failed');
+      else if (aborted) log.warn(line, 'request cut off');
+      else log.info(line, 'request');
+    });
+    next();
+  };
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query < 0 ? url : url.slice(0, query);
+}
