@@ -24,11 +24,15 @@ function sendJson(res: Response, status: number, body: object): void {
 
 /** Sends API.md's failure envelope; the HTTP status is that of the code. */
 export function sendFailure(res: Response, error: AppError): void {
-  const { code, details, httpStatusCode, message } = error;
+  const { httpStatusCode } = error;
   if (error.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(error.retryAfterSeconds));
   if (httpStatusCode === 401) res.setHeader('WWW-Authenticate', 'Bearer realm="pockity"');
-  const requestId = res.req.id;
-  const body = { success: false, message, error: { code, details, httpStatusCode, requestId } };
+  const body = failureBody(error, res.req.id);
   if (bodyIsPending(res)) answerEarly(res, httpStatusCode, JSON.stringify(body));
   else sendJson(res, httpStatusCode, body);
+}
+
+/** API.md's failure envelope. */
+export function failureBody({ code, details, httpStatusCode, message }: AppError, requestId: string): object {
+  return { success: false, message, error: { code, details, httpStatusCode, requestId } };
 }

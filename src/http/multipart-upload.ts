@@ -61,8 +61,9 @@ export function receiveFile<T extends Undoable>(
         receiving.then(
           () => done(null, {}),
           (error: unknown) => {
-            // Before multer, which would read the rest of the request first, however much that is.
-            reject(error);
+            // Before multer, which would read the rest of the request first, however much that is. What the part itself
+            // broke with is the form's fault.
+            reject(error === file.stream.errored ? toFormError(error, field) : error);
             done(error instanceof Error ? error : new Error(String(error)));
           },
         );

@@ -1,4 +1,6 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { refuseBrokenRequest } from './broken-request.ts';
 
 /** Silence on a connection after which it is cut: a body that stops coming holds its reservation no longer. */
 const SILENCE_MS = 50_000;
@@ -20,6 +22,10 @@ export function createHttpServer(app: RequestListener): Server {
   server.timeout = SILENCE_MS;
   // A client that asks before it sends is answered by the route, once it is known that the body is wanted.
   server.on('checkContinue', app);
+  const responses = new WeakMap<Duplex, ServerResponse>();
+  const remember: RequestListener = (req, res) => void responses.set(req.socket, res);
+  server.prependListener('request', remember).prependListener('checkContinue', remember);
+  server.on('clientError', (error, socket) => refuseBrokenRequest(error, socket, responses.get(socket)));
   return server;
 }
 

@@ -28,7 +28,7 @@ describe('registering', () => {
     ['an e-mail address that is none', { ...REGISTRATION, email: 'nobody' }, ['email']],
     ['a number for a password', { ...REGISTRATION, password: 12_345_678 }, ['password']],
     ['a short password', { ...REGISTRATION, password: 'seven77' }, ['password']],
-    ['a password of 73 bytes', { ...REGISTRATION, password: 'ü'.repeat(36) + 'x' }, ['password']],
+    ['a password of 73 bytes', { ...REGISTRATION, password: `${'ü'.repeat(36)}x` }, ['password']],
     ['a password with NUL', { ...REGISTRATION, password: 'nul\0nul\0nul' }, ['password']],
     ['a further field', { ...REGISTRATION, role: 'ADMIN' }, ['role']],
     ['two further fields', { ...REGISTRATION, a: 1, b: 2 }, ['a', 'b']],
@@ -83,7 +83,12 @@ describe('asking for a key', () => {
     const request = await requestKey(ada);
     const admin = await loginAdmin(service);
     const path = `/apiKeys/request/admin/review/${request.id}`;
-    for (const json of [{}, { approved: 'yes' }, { approved: true, grantedStorageGB: -1 }, { approved: false, grantedObjects: 5 }]) {
+    for (const json of [
+      {},
+      { approved: 'yes' },
+      { approved: true, grantedStorageGB: -1 },
+      { approved: false, grantedObjects: 5 },
+    ]) {
       expect(pathsOf(await admin.request('PATCH', path, { json }))).not.toEqual([]);
     }
     const unknown = await admin.request('PATCH', '/apiKeys/request/admin/review/no-id', { json: { approved: true } });
@@ -94,7 +99,7 @@ describe('asking for a key', () => {
 });
 
 describe('a body', () => {
-  const send = (body: BodyInit, headers: Record<string, string> = {}) =>
+  const send = (body: RequestInit['body'], headers: Record<string, string> = {}) =>
     ada.client.request('POST', '/apiKeys/request/create', {
       body,
       headers: { 'content-type': 'application/json', ...headers },
@@ -143,7 +148,6 @@ describe('what is no HTTP', () => {
   test.each([
     ['nonsense', 'nonsense\r\n\r\n'],
     ['a header without a colon', 'GET /health HTTP/1.1\r\nhost: x\r\nnonsense\r\n\r\n'],
-    ['no host', 'GET /health HTTP/1.1\r\n\r\n'],
     ['20 KB of headers', `GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`],
   ])('%s is answered in the API’s form', async (_what, text) => {
     const socket = await openSocket(service.baseUrl);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type ClaimedKey, signUpAndGetKey } from '../support/client-accounts.ts';
 import type { Answer } from '../support/client-api.ts';
 import { eventually } from '../support/client-eventually.ts';
@@ -27,21 +27,30 @@ beforeAll(async () => {
   await key.client.upload('there before.txt', 'stays');
 });
 
-/** What every kind of bad input has in common: nothing lost, nothing left, nothing held. */
+/** What every kind of bad input has in common: nothing lost, nothing held, nothing half-written. */
 afterEach(async () => {
-  const seconds = await eventually('no reservation is left within seconds', async () => {
-    const { usage } = await key.client.usage();
-    return usage.bytesReserved === 0 && usage;
+  const { usage } = await eventually('no reservation is left within seconds', async () => {
+    const now = await key.client.usage();
+    return now.usage.bytesReserved === 0 && now;
   });
-  expect(seconds).toMatchObject({ bytesUsed: 5, objects: 1 });
+  expect(usage).toMatchObject({ bytesUsed: 5, objects: 1 });
   const { reservedObjects, uploads } = await readBooks(service.place, key);
   expect({ reservedObjects, uploads }).toEqual({ reservedObjects: 0, uploads: 0 });
-  await expectClean(service.place, key);
+  expect(await service.place.temporaries()).toEqual([]);
+});
+
+/** The objects of failed uploads are removed by a job of every 10 seconds: looked at once, after all of them. */
+afterAll(async () => {
+  expect(await expectClean(service.place, key)).toMatchObject({ files: 1, usedBytes: 5 });
   expect((await key.client.bytes('there before.txt')).toString()).toBe('stays');
 });
 
-function send(body: BodyInit, { type = FORM_TYPE, fileName }: { type?: string; fileName?: string } = {}) {
-  return key.client.request('POST', '/storage/upload', { body, query: { fileName }, headers: { 'content-type': type } });
+function send(body: RequestInit['body'], { type = FORM_TYPE, fileName }: { type?: string; fileName?: string } = {}) {
+  return key.client.request('POST', '/storage/upload', {
+    body,
+    query: { fileName },
+    headers: { 'content-type': type },
+  });
 }
 
 function expectFault(answer: Answer<unknown>, path: string): void {
@@ -58,7 +67,7 @@ describe('a form', () => {
     ['with only a text field', 'body', [{ name: 'tags', content: 'a' }]],
     ['with the file in another field', 'upload', [{ ...FILE, name: 'upload' }]],
     ['with two files', 'file', [FILE, { ...FILE, fileName: 'b.txt' }]],
-    ['with two files in two fields', 'file2', [FILE, { ...FILE, name: 'file2' }]],
+    ['with two files in two fields', 'file', [FILE, { ...FILE, name: 'file2' }]],
     ['with a field before the file', 'body', [{ name: 'note', content: 'x' }, FILE]],
     ['with a field behind the file', 'body', [FILE, { name: 'note', content: 'x' }]],
     ['whose part has no file name', 'body', [{ name: 'file', content: 'x' }]],
@@ -66,9 +75,20 @@ describe('a form', () => {
     expectFault(await send(formOf(parts)), path);
   });
 
-  test.each([1, 100_000, 3 * MIB])('with a field behind a file of %i bytes leaves nothing of the file', async (size) => {
-    expectFault(await send(formOf([{ ...FILE, content: randomBytes(size) }, { name: 'late', content: 'x' }])), 'body');
-  });
+  test.each([1, 100_000, 3 * MIB])(
+    'with a field behind a file of %i bytes leaves nothing of the file',
+    async (size) => {
+      expectFault(
+        await send(
+          formOf([
+            { ...FILE, content: randomBytes(size) },
+            { name: 'late', content: 'x' },
+          ]),
+        ),
+        'body',
+      );
+    },
+  );
 
   test.each([
     ['cut before its end', formOf([FILE]).subarray(0, -FORM_END.length)],
@@ -76,18 +96,22 @@ describe('a form', () => {
     ['with another delimiter than announced', Buffer.from(formOf([FILE]).toString().replaceAll(BOUNDARY, 'other'))],
     ['that is none', Buffer.from('just some text')],
     ['whose part has no head', Buffer.from(`--${BOUNDARY}\r\n\r\nx${FORM_END.toString()}`)],
+    ['whose part has a control character in its head', formOf([{ ...FILE, fileName: 'a\u0007b' }])],
     ['of nothing', Buffer.alloc(0)],
   ])('%s is refused', async (_what, body) => {
     const answer = await send(new Uint8Array(body));
     expect(answer.outcome).toBe('400 VALIDATION_FAILED');
   });
 
-  test.each(['multipart/form-data', 'multipart/form-data; boundary=', 'multipart/mixed; boundary=x', 'application/json', 'text/plain'])(
-    'sent as %s is refused',
-    async (type) => {
-      expect((await send(formOf([FILE]), { type })).outcome).toBe('400 VALIDATION_FAILED');
-    },
-  );
+  test.each([
+    'multipart/form-data',
+    'multipart/form-data; boundary=',
+    'multipart/mixed; boundary=x',
+    'application/json',
+    'text/plain',
+  ])('sent as %s is refused', async (type) => {
+    expect((await send(formOf([FILE]), { type })).outcome).toBe('400 VALIDATION_FAILED');
+  });
 
   test('without any body is refused', async () => {
     expectFault(await key.client.request('POST', '/storage/upload'), 'file');
@@ -117,11 +141,11 @@ describe('a file name', () => {
   });
 
   test.each([
-    ['../../etc/passwd', 'a way up'],
-    ['..', 'only dots'],
-    ['a\u0007b', 'a control character'],
-    ['x'.repeat(1025), '1025 bytes'],
-  ])('in the form, %j (%s), is held to the same', async (fileName) => {
+    ['a way up', '../../etc/passwd'],
+    ['only dots', '..'],
+    ['a control character', 'a\u0085b'],
+    ['1025 bytes', 'x'.repeat(1025)],
+  ])('in the form is held to the same: %s', async (_what, fileName) => {
     expectFault(await send(formOf([{ ...FILE, fileName }])), 'fileName');
   });
 
@@ -170,7 +194,7 @@ describe('a body that lies about its length', () => {
     const body = formOf([FILE]);
     socket.write(uploadHead(key.client, 'whole.bin', { 'content-length': body.length + 100 }));
     socket.end(body);
-    await readAll(socket);
+    expect(parseAnswer(await readAll(socket))?.outcome).toBe('400 VALIDATION_FAILED');
     expect((await key.client.metadata('whole.bin')).outcome).toBe('404 FILE_NOT_FOUND');
   });
 
@@ -189,7 +213,7 @@ describe('a body that lies about its length', () => {
     const head = uploadHead(key.client, 'two.bin', { 'content-length': body.length, 'transfer-encoding': 'chunked' });
     socket.write(head);
     socket.end(body);
-    expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(parseAnswer(await readAll(socket))?.outcome).toBe('400 VALIDATION_FAILED');
   });
 
   test('by broken chunks is no request', async () => {
@@ -198,7 +222,7 @@ describe('a body that lies about its length', () => {
     const head = partHead(FILE);
     socket.write(`${head.length.toString(16)}\r\n${head.toString()}\r\n`);
     socket.end('nonsense\r\n');
-    expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(parseAnswer(await readAll(socket))?.outcome).toBe('400 VALIDATION_FAILED');
   });
 });
 

@@ -34,12 +34,19 @@ describe('two spaces', () => {
     const other = await createKey(service, key.owner);
     // No two ids are given out of which one begins the other: the database is made to hold such a pair.
     const longer = `${other.accessKeyId}0`;
-    await service.place.query('UPDATE api_keys SET access_key_id = $1 WHERE access_key_id = $2', [longer, key.accessKeyId]);
+    await service.place.query('UPDATE api_keys SET access_key_id = $1 WHERE access_key_id = $2', [
+      longer,
+      key.accessKeyId,
+    ]);
     await service.place.query('UPDATE spaces SET prefix = $1 WHERE prefix = $2', [
       `apikeys/${longer}/`,
       `apikeys/${key.accessKeyId}/`,
     ]);
-    key = { ...key, accessKeyId: longer, client: new ApiClient(service.baseUrl, { ...key.client.credentials, 'x-access-key-id': longer }) };
+    key = {
+      ...key,
+      accessKeyId: longer,
+      client: new ApiClient(service.baseUrl, { ...key.client.credentials, 'x-access-key-id': longer }),
+    };
     await key.client.upload('long.txt', 'long');
     await other.client.upload('short.txt', 'short');
     expect((await other.client.listAll()).files.map(({ fileName }) => fileName)).toEqual(['short.txt']);
@@ -70,7 +77,11 @@ describe('two spaces', () => {
 describe('credentials', () => {
   test('of both kinds in one request are refused as ambiguous, good or not', async () => {
     const both = { ...key.client.credentials, ...key.owner.client.credentials };
-    for (const credentials of [both, { ...both, 'x-secret-key': 'wrong' }, { 'x-access-key-id': 'x', authorization: 'Bearer y' }]) {
+    for (const credentials of [
+      both,
+      { ...both, 'x-secret-key': 'wrong' },
+      { 'x-access-key-id': 'x', authorization: 'Bearer y' },
+    ]) {
       const client = new ApiClient(service.baseUrl, credentials);
       expect((await client.list()).outcome).toBe('400 AMBIGUOUS_CREDENTIALS');
       expect((await client.upload('both.txt', 'x')).outcome).toBe('400 AMBIGUOUS_CREDENTIALS');
@@ -113,7 +124,9 @@ describe('credentials', () => {
 
 test('each permission opens its own routes, and a refusal names the one that is missing', async () => {
   const wishes = ['read', 'write', 'delete', 'list'] as const;
-  const clients = await Promise.all(wishes.map((permission) => createKey(service, key.owner, { permissions: [permission] })));
+  const clients = await Promise.all(
+    wishes.map((permission) => createKey(service, key.owner, { permissions: [permission] })),
+  );
   for (const [i, { client }] of clients.entries()) {
     const calls = {
       write: () => client.upload('p.txt', 'x'),

@@ -117,7 +117,8 @@ describe('content', () => {
     await get.arrayBuffer();
     // fetch closes the connection after a HEAD, which shows in the answer.
     const apart = ['date', 'x-request-id', 'connection', 'keep-alive'];
-    const kept = (response: Response) => Object.fromEntries([...response.headers].filter(([name]) => !apart.includes(name)));
+    const kept = (response: Response) =>
+      Object.fromEntries([...response.headers].filter(([name]) => !apart.includes(name)));
     expect(head.status).toBe(200);
     expect(kept(head)).toEqual(kept(get));
     expect((await bytesOf(head)).length).toBe(0);
@@ -156,7 +157,8 @@ describe('content', () => {
     await key.client.upload('hot.bin', versions[0] ?? content);
     let replacing = true;
     const writer = (async () => {
-      for (let i = 0; i < 12; i += 1) expect((await key.client.upload('hot.bin', versions[i % 2] ?? content)).status).toBe(201);
+      for (let i = 0; i < 12; i += 1)
+        expect((await key.client.upload('hot.bin', versions[i % 2] ?? content)).status).toBe(201);
       replacing = false;
     })();
     let reads = 0;
@@ -241,9 +243,7 @@ describe('a download link', () => {
     await key.client.upload('going.txt', 'going');
     const { downloadUrl } = (await key.client.link('going.txt')).data;
     await key.client.delete('going.txt');
-    await expect
-      .poll(async () => (await fetch(downloadUrl)).status, { timeout: 30_000, interval: 100 })
-      .toBe(404);
+    await expect.poll(async () => (await fetch(downloadUrl)).status, { timeout: 30_000, interval: 100 }).toBe(404);
   });
 
   test('to nothing is not given', async () => {

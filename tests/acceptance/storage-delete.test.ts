@@ -53,7 +53,13 @@ describe('deleting many', () => {
   test('by name takes up to 1000 and tells what was not there', async () => {
     const names = Array.from({ length: 60 }, (_, i) => `bulk/ü ${i}.txt`);
     await uploadMany(key.client, names);
-    const asked = [...names, ...Array.from({ length: 937 }, (_, i) => `bulk/none-${i}`), '../up', 'nul\0', names[0] ?? ''];
+    const asked = [
+      ...names,
+      ...Array.from({ length: 937 }, (_, i) => `bulk/none-${i}`),
+      '../up',
+      'nul\0',
+      names[0] ?? '',
+    ];
     expect(asked).toHaveLength(1000);
     const { data, status } = await key.client.bulkDelete({ fileNames: asked });
     expect(status).toBe(200);
@@ -77,15 +83,22 @@ describe('deleting many', () => {
 
   test('by a prefix with more than 1000 files becomes a job that finishes', async () => {
     const own = await createKey(service, key.owner);
-    await uploadMany(own.client, Array.from({ length: 1001 }, (_, i) => `heap/${i}`));
+    await uploadMany(
+      own.client,
+      Array.from({ length: 1001 }, (_, i) => `heap/${i}`),
+    );
     await own.client.upload('heap-not.txt', 'stays');
     const answer = await own.client.bulkDelete({ prefix: 'heap/' });
     expect(answer.status).toBe(202);
     expect(answer.data.jobId).toMatch(/^[0-9a-f-]{36}$/);
-    const left = await eventually('all below the prefix is gone', async () => {
-      const { usage } = await own.client.usage();
-      return usage.objects === 1 && usage;
-    }, { withinMs: 30_000 });
+    const left = await eventually(
+      'all below the prefix is gone',
+      async () => {
+        const { usage } = await own.client.usage();
+        return usage.objects === 1 && usage;
+      },
+      { withinMs: 30_000 },
+    );
     expect(left.bytesUsed).toBe(5);
     expect((await own.client.listAll()).files.map(({ fileName }) => fileName)).toEqual(['heap-not.txt']);
     await eventually(

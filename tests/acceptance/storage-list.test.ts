@@ -128,7 +128,9 @@ describe('a filter', () => {
     expect(await namesOf({ search: '%' })).toEqual(['100%_done.txt']);
     expect(await namesOf({ search: '_' })).toEqual(['100%_done.txt']);
     expect(await namesOf({ search: '\\' })).toEqual([]);
-    expect(await namesOf({ search: 'o', prefix: 'photos/' })).toEqual(expected(({ fileName }) => /^photos\//.test(fileName)));
+    expect(await namesOf({ search: 'o', prefix: 'photos/' })).toEqual(
+      expected(({ fileName }) => /^photos\//.test(fileName)),
+    );
   });
 
   test('by category and by tag', async () => {

@@ -71,7 +71,10 @@ describe('an upload', () => {
   });
 
   test('whose type says nothing gets that of its name', async () => {
-    expect((await key.client.upload('pic.png', 'x')).data.file).toMatchObject({ contentType: 'image/png', category: 'image' });
+    expect((await key.client.upload('pic.png', 'x')).data.file).toMatchObject({
+      contentType: 'image/png',
+      category: 'image',
+    });
     expect((await key.client.upload('blob', 'x')).data.file).toMatchObject({
       contentType: 'application/octet-stream',
       category: 'other',

@@ -106,7 +106,10 @@ async function logIn(baseUrl: string, email: string, password: string): Promise<
 }
 
 /** Asks for a key; a quota of any number of bytes is a fraction of a GB. */
-export async function requestKey(owner: Account, { bytes = GIB, objects = 10_000, permissions }: KeyWish = {}): Promise<KeyRequestView> {
+export async function requestKey(
+  owner: Account,
+  { bytes = GIB, objects = 10_000, permissions }: KeyWish = {},
+): Promise<KeyRequestView> {
   const answer = await owner.client.post<{ request: KeyRequestView }>('/apiKeys/request/create', {
     keyName: 'acceptance',
     requestedStorageGB: bytes / GIB,

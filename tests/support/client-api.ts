@@ -96,7 +96,7 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly json?: unknown;
-  readonly body?: BodyInit;
+  readonly body?: RequestInit['body'];
 }
 
 export interface UploadOptions {
@@ -109,7 +109,12 @@ export interface UploadOptions {
 export interface BulkDeletion {
   readonly deleted: readonly { readonly fileName: string; readonly sizeFreed: number }[];
   readonly failed: readonly { readonly fileName: string; readonly reason: string }[];
-  readonly summary: { readonly requested: number; readonly deleted: number; readonly failed: number; readonly sizeFreed: number };
+  readonly summary: {
+    readonly requested: number;
+    readonly deleted: number;
+    readonly failed: number;
+    readonly sizeFreed: number;
+  };
 }
 
 /** A page of a listing. */
@@ -181,7 +186,9 @@ export class ApiClient {
   }
 
   /** All pages of a listing, one after another. */
-  async listAll(query: Query = {}): Promise<{ readonly files: FileView[]; readonly folders: string[]; readonly pages: number }> {
+  async listAll(
+    query: Query = {},
+  ): Promise<{ readonly files: FileView[]; readonly folders: string[]; readonly pages: number }> {
     const files: FileView[] = [];
     const folders: string[] = [];
     let pages = 0;
@@ -214,7 +221,10 @@ export class ApiClient {
     return Buffer.from(await response.arrayBuffer());
   }
 
-  link(fileName: string, query: Query = {}): Promise<Answer<{ fileName: string; downloadUrl: string; expiresIn: number }>> {
+  link(
+    fileName: string,
+    query: Query = {},
+  ): Promise<Answer<{ fileName: string; downloadUrl: string; expiresIn: number }>> {
     return this.get(pathOf(fileName), query);
   }
 
@@ -222,7 +232,9 @@ export class ApiClient {
     return this.request('DELETE', pathOf(fileName));
   }
 
-  bulkDelete(what: { fileNames: readonly string[] } | { prefix: string }): Promise<Answer<BulkDeletion & { jobId?: string }>> {
+  bulkDelete(
+    what: { fileNames: readonly string[] } | { prefix: string },
+  ): Promise<Answer<BulkDeletion & { jobId?: string }>> {
     return this.post('/storage/files/bulk-delete', what);
   }
 }

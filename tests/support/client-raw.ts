@@ -171,7 +171,11 @@ export function parseAnswer(text: string): Answer<unknown> | null {
 }
 
 /** The head of a raw upload request, up to and with the blank line. */
-export function uploadHead(client: ApiClient, fileName: string, headers: Readonly<Record<string, string | number>>): string {
+export function uploadHead(
+  client: ApiClient,
+  fileName: string,
+  headers: Readonly<Record<string, string | number>>,
+): string {
   const all = { host: new URL(client.baseUrl).host, ...client.credentials, 'content-type': FORM_TYPE, ...headers };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   return `POST /api/storage/upload?fileName=${encodeURIComponent(fileName)} HTTP/1.1\r\n${lines.join('')}\r\n`;

@@ -5,6 +5,9 @@
 -- counters of a space change only under its lock. All functions lock in the one order space -> upload -> file, so they
 -- cannot deadlock. `reserve` and `commit` take several uploads of one space at once: one lock and one flush of the log
 -- then serve all that arrived together (ADR 0003).
+--
+-- Names of a batch are looked up by a subquery each, never by a join: a join planned while a table had no statistics
+-- scanned the whole space for each batch.
 
 -- Frees what the holders of overdue leases still hold. Their objects are removed a minute later, when a transfer that
 -- was under way as its process died has ended as well. Answers how many uploads were overdue.
@@ -62,8 +65,45 @@ LANGUAGE plpgsql AS $$
 DECLARE
   v_item record;
   v_existing_bytes bigint;
+  v_reserved bigint;
 BEGIN
   PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
+
+  -- Nearly always all of them fit: then one statement does it for the whole batch.
+  IF NOT p_items @> '[{"conflict": "fail"}]' THEN
+    WITH item AS MATERIALIZED (
+      SELECT named.*, greatest(0, bytes - coalesce(existing_bytes, 0)) AS need_bytes, (existing_bytes IS NULL)::int AS need_objects
+      FROM (
+        SELECT i.*, CASE WHEN i.conflict <> 'keepBoth' THEN (
+          SELECT f.size_bytes FROM files f WHERE f.space_id = p_space_id AND f.path = i.path AND f.deleted_at IS NULL
+        ) END AS existing_bytes
+        FROM jsonb_to_recordset(p_items)
+          AS i(id uuid, path text, conflict text, object_key text, content_type text, bytes bigint)
+      ) named
+    ), held AS (
+      UPDATE spaces s
+      SET reserved_bytes = s.reserved_bytes + need.bytes, reserved_objects = s.reserved_objects + need.objects
+      FROM (SELECT sum(need_bytes)::bigint AS bytes, sum(need_objects) AS objects FROM item) need
+      WHERE s.id = p_space_id
+        AND (need.bytes = 0 OR s.used_bytes + s.reserved_bytes + need.bytes <= s.quota_bytes)
+        AND (need.objects = 0 OR s.used_objects + s.reserved_objects + need.objects <= s.quota_objects)
+      RETURNING s.id
+    )
+    INSERT INTO uploads (id, space_id, path, conflict, object_key, content_type, expected_bytes, reserved_bytes, reserved_objects, lease_expires_at)
+    SELECT item.id, held.id, item.path, item.conflict, item.object_key, item.content_type, item.bytes, item.need_bytes,
+           item.need_objects, now() + make_interval(secs => p_lease_seconds)
+    FROM item, held;
+    GET DIAGNOSTICS v_reserved = ROW_COUNT;
+    IF v_reserved > 0 THEN
+      outcome := 'reserved';
+      FOR upload_id IN SELECT (i->>'id')::uuid FROM jsonb_array_elements(p_items) i LOOP
+        RETURN NEXT;
+      END LOOP;
+      RETURN;
+    END IF;
+  END IF;
+
+  -- At the edge of the quota each is asked for alone, in the order of arrival.
   FOR v_item IN
     SELECT * FROM jsonb_to_recordset(p_items)
       AS i(id uuid, path text, conflict text, object_key text, content_type text, bytes bigint)
@@ -183,10 +223,10 @@ BEGIN
 END $$;
 
 -- Makes stored objects into files: names, counters, byte ledger, audit and tombstones of what was replaced, or nothing.
--- p_items: [{ upload_id, file_id, usage_id, stem, suffix, size_bytes, sha256, etag, content_type, category, extension,
---             tags (null keeps a replaced file's), audit: { id, action, actor_type, actor_id, access_key_id, ip, user_agent, request_id } }]
+-- p_items: [{ upload_id, file_id, usage_id, audit_id, stem, suffix, size_bytes, sha256, etag, content_type, category, extension,
+--             tags (null keeps a replaced file's), action, actor_type, actor_id, access_key_id, ip, user_agent, request_id }]
 -- outcome: committed | exists | refused (grew past its reservation and no longer fits) | gone (released or expired)
--- An upload that ends as exists or refused is released here.
+-- An upload that ends as exists or refused is released here. The counters in each row are those after its item.
 CREATE FUNCTION ledger_commit(p_space_id uuid, p_items jsonb)
 RETURNS TABLE (
   upload_id uuid, outcome text, file_id uuid, path text, replaced boolean, tags text[],
@@ -203,12 +243,18 @@ DECLARE
   v_old_bytes bigint;
   v_old_key text;
   v_objects bigint;
+  v_metadata jsonb;
 BEGIN
-  PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
+  -- The row is locked, so the counters are ours until the end: they are reckoned here and written once for the batch.
+  SELECT s.quota_bytes, s.quota_objects, s.used_bytes, s.used_objects, s.reserved_bytes, s.reserved_objects
+  INTO quota_bytes, quota_objects, used_bytes, used_objects, reserved_bytes, reserved_objects
+  FROM spaces s WHERE s.id = p_space_id FOR NO KEY UPDATE;
+
   FOR v_item IN
     SELECT * FROM jsonb_to_recordset(p_items)
-      AS i(upload_id uuid, file_id uuid, usage_id uuid, stem text, suffix text, size_bytes bigint, sha256 text, etag text,
-           content_type text, category text, extension text, tags text[], audit jsonb)
+      AS i(upload_id uuid, file_id uuid, usage_id uuid, audit_id uuid, stem text, suffix text, size_bytes bigint, sha256 text,
+           etag text, content_type text, category text, extension text, tags text[], action text, actor_type text,
+           actor_id uuid, access_key_id text, ip text, user_agent text, request_id text)
   LOOP
     upload_id := v_item.upload_id;
     file_id := v_item.file_id;
@@ -233,57 +279,56 @@ BEGIN
     replaced := v_old_id IS NOT NULL;
     requested_bytes := v_item.size_bytes - coalesce(v_old_bytes, 0);
     v_objects := CASE WHEN replaced THEN 0 ELSE 1 END;
+    reserved_bytes := reserved_bytes - v_upload.reserved_bytes;
+    reserved_objects := reserved_objects - v_upload.reserved_objects;
 
     IF replaced AND v_upload.conflict = 'fail' THEN
       outcome := 'exists';
       file_id := v_old_id;
+    -- What was reserved always fits; what goes beyond it (a replaced file was deleted meanwhile) has to fit now.
+    ELSIF (requested_bytes <= v_upload.reserved_bytes OR used_bytes + reserved_bytes + requested_bytes <= quota_bytes)
+      AND (v_objects <= v_upload.reserved_objects OR used_objects + reserved_objects + v_objects <= quota_objects) THEN
+      outcome := 'committed';
+      used_bytes := used_bytes + requested_bytes;
+      used_objects := used_objects + v_objects;
     ELSE
-      -- What was reserved always fits; what goes beyond it (a replaced file was deleted meanwhile) has to fit now.
-      UPDATE spaces s
-      SET used_bytes = s.used_bytes + requested_bytes, used_objects = s.used_objects + v_objects,
-          reserved_bytes = s.reserved_bytes - v_upload.reserved_bytes,
-          reserved_objects = s.reserved_objects - v_upload.reserved_objects, updated_at = now()
-      WHERE s.id = p_space_id
-        AND (requested_bytes <= v_upload.reserved_bytes
-             OR s.used_bytes + s.reserved_bytes - v_upload.reserved_bytes + requested_bytes <= s.quota_bytes)
-        AND (v_objects <= v_upload.reserved_objects
-             OR s.used_objects + s.reserved_objects - v_upload.reserved_objects + v_objects <= s.quota_objects);
-      outcome := CASE WHEN FOUND THEN 'committed' ELSE 'refused' END;
+      outcome := 'refused';
     END IF;
 
     IF outcome <> 'committed' THEN
-      UPDATE spaces s
-      SET reserved_bytes = s.reserved_bytes - v_upload.reserved_bytes, reserved_objects = s.reserved_objects - v_upload.reserved_objects
-      WHERE s.id = p_space_id;
       INSERT INTO object_tombstones (object_key, origin, due_at) VALUES (v_upload.object_key, 'upload', now());
-    ELSE
-      IF replaced THEN
-        file_id := v_old_id;
-        UPDATE files f
-        SET object_key = v_upload.object_key, size_bytes = v_item.size_bytes, sha256 = v_item.sha256, etag = v_item.etag,
-            content_type = v_item.content_type, category = v_item.category, extension = v_item.extension,
-            tags = ledger_commit.tags, status = 'READY', uploaded_at = now(), modified_at = now()
-        WHERE f.id = v_old_id;
-        INSERT INTO object_tombstones (object_key, origin, due_at) VALUES (v_old_key, 'file', now());
-      ELSE
-        INSERT INTO files (id, space_id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags)
-        VALUES (v_item.file_id, p_space_id, ledger_commit.path, v_upload.object_key, v_item.size_bytes, v_item.sha256, v_item.etag,
-                v_item.content_type, v_item.category, v_item.extension, ledger_commit.tags);
-      END IF;
-      INSERT INTO usage_entries (id, space_id, delta_bytes, delta_objects, reason, file_id, path)
-      VALUES (v_item.usage_id, p_space_id, requested_bytes, v_objects,
-              CASE WHEN replaced THEN 'replace' ELSE 'upload' END, ledger_commit.file_id, ledger_commit.path);
-      INSERT INTO audit_logs (id, action, actor_type, actor_id, access_key_id, subject_type, subject_id, ip, user_agent, request_id, metadata)
-      SELECT a.id, a.action, a.actor_type, a.actor_id, a.access_key_id, 'file', ledger_commit.file_id::text, a.ip, a.user_agent, a.request_id,
-             jsonb_build_object('fileName', ledger_commit.path, 'sizeBytes', v_item.size_bytes, 'replaced', ledger_commit.replaced)
-      FROM jsonb_to_record(v_item.audit)
-        AS a(id uuid, action text, actor_type text, actor_id uuid, access_key_id text, ip text, user_agent text, request_id text);
+      RETURN NEXT;
+      CONTINUE;
     END IF;
-    SELECT s.quota_bytes, s.quota_objects, s.used_bytes, s.used_objects, s.reserved_bytes, s.reserved_objects
-    INTO quota_bytes, quota_objects, used_bytes, used_objects, reserved_bytes, reserved_objects
-    FROM spaces s WHERE s.id = p_space_id;
+    IF replaced THEN
+      file_id := v_old_id;
+      INSERT INTO object_tombstones (object_key, origin, due_at) VALUES (v_old_key, 'file', now());
+      UPDATE files f
+      SET object_key = v_upload.object_key, size_bytes = v_item.size_bytes, sha256 = v_item.sha256, etag = v_item.etag,
+          content_type = v_item.content_type, category = v_item.category, extension = v_item.extension,
+          tags = ledger_commit.tags, status = 'READY', uploaded_at = now(), modified_at = now()
+      WHERE f.id = v_old_id;
+    ELSE
+      INSERT INTO files (id, space_id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags)
+      VALUES (file_id, p_space_id, ledger_commit.path, v_upload.object_key, v_item.size_bytes, v_item.sha256, v_item.etag,
+              v_item.content_type, v_item.category, v_item.extension, ledger_commit.tags);
+    END IF;
+    v_metadata := jsonb_build_object('fileName', path, 'sizeBytes', v_item.size_bytes, 'replaced', replaced);
+    WITH entered AS (
+      INSERT INTO usage_entries (id, space_id, delta_bytes, delta_objects, reason, file_id, path)
+      VALUES (v_item.usage_id, p_space_id, requested_bytes, v_objects, CASE WHEN replaced THEN 'replace' ELSE 'upload' END,
+              ledger_commit.file_id, ledger_commit.path)
+    )
+    INSERT INTO audit_logs (id, action, actor_type, actor_id, access_key_id, subject_type, subject_id, ip, user_agent, request_id, metadata)
+    VALUES (v_item.audit_id, v_item.action, v_item.actor_type, v_item.actor_id, v_item.access_key_id, 'file',
+            ledger_commit.file_id::text, v_item.ip, v_item.user_agent, v_item.request_id, v_metadata);
     RETURN NEXT;
   END LOOP;
+
+  UPDATE spaces s
+  SET used_bytes = ledger_commit.used_bytes, used_objects = ledger_commit.used_objects,
+      reserved_bytes = ledger_commit.reserved_bytes, reserved_objects = ledger_commit.reserved_objects, updated_at = now()
+  WHERE s.id = p_space_id;
 END $$;
 
 -- Takes files out of a space: rows gone, usage down, objects buried, ledger and audit written.
@@ -296,10 +341,12 @@ BEGIN
   PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
   RETURN QUERY
   WITH item AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset(p_items) AS i(path text, usage_id uuid, audit_id uuid)
+    SELECT i.*, (
+      SELECT f.id FROM files f WHERE f.space_id = p_space_id AND f.path = i.path AND f.deleted_at IS NULL
+    ) AS id
+    FROM jsonb_to_recordset(p_items) AS i(path text, usage_id uuid, audit_id uuid)
   ), gone AS (
-    DELETE FROM files f USING item
-    WHERE f.space_id = p_space_id AND f.path = item.path AND f.deleted_at IS NULL
+    DELETE FROM files f USING item WHERE f.id = item.id AND f.space_id = p_space_id
     RETURNING f.id, f.path, f.size_bytes, f.object_key, item.usage_id, item.audit_id
   ), buried AS (
     INSERT INTO object_tombstones (object_key, origin, due_at) SELECT g.object_key, 'file', now() FROM gone g

@@ -115,7 +115,9 @@ export class LedgerRepository {
         category: item.category,
         extension: item.extension,
         tags: item.tags,
-        audit: { id: newId(), action: item.audit.action, ...auditColumns(item.audit) },
+        audit_id: newId(),
+        action: item.audit.action,
+        ...auditColumns(item.audit),
       })),
     );
     const rows = await this.#database.query<CommitRow>(COMMIT, [spaceId, json]);

@@ -7,6 +7,7 @@ import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
+import type { SpaceSnapshot } from '../access/index.ts';
 import { contentDisposition } from './content-disposition.ts';
 import { presentDeletion, presentFile, presentQuotaUsage, presentUsage } from './storage.presenter.ts';
 import * as schemas from './storage.schemas.ts';
@@ -120,14 +121,15 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
         },
       },
       errors: ['BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, body, context }) => {
-        if ('fileNames' in body) {
-          return ok('Files deleted', presentDeletion(await storage.deleteMany(principal, context, body.fileNames)));
-        }
-        const outcome = await storage.deletePrefix(principal, context, body.prefix);
-        return 'jobId' in outcome
-          ? accepted('The files are being deleted', { jobId: outcome.jobId })
-          : ok('Files deleted', presentDeletion(outcome.deletion));
+      handler: async ({ principal, body, context, res }) => {
+        const outcome =
+          'fileNames' in body
+            ? { deletion: await storage.deleteMany(principal, context, body.fileNames) }
+            : await storage.deletePrefix(principal, context, body.prefix);
+        if ('jobId' in outcome) return accepted('The files are being deleted', { jobId: outcome.jobId });
+        const { deleted } = outcome.deletion;
+        setQuotaHeaders(res, { space: without(principal.space, deleted) });
+        return ok('Files deleted', presentDeletion(outcome.deletion));
       },
     }),
     route({
@@ -241,8 +243,9 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
         },
       },
       errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, context }) => {
+      handler: async ({ principal, params, context, res }) => {
         const gone = await storage.delete(principal, context, params.fileName);
+        setQuotaHeaders(res, { space: without(principal.space, [gone]) });
         return ok('File deleted', { ...gone, deletedAt: clock.now().toISOString() });
       },
     }),
@@ -266,4 +269,10 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       handler: async ({ principal }) => ok('Usage', presentQuotaUsage(principal.space)),
     }),
   ];
+}
+
+/** The space as it was when the request was authorized, less what the request has deleted since. */
+function without(space: SpaceSnapshot, deleted: readonly { readonly sizeFreed: number }[]): SpaceSnapshot {
+  const freedBytes = deleted.reduce((sum, { sizeFreed }) => sum + sizeFreed, 0);
+  return { ...space, usedBytes: space.usedBytes - freedBytes, usedObjects: space.usedObjects - deleted.length };
 }

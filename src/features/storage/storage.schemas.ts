@@ -44,6 +44,9 @@ const withoutNul = z
   .string()
   .refine((text) => !text.includes('\0') && text.isWellFormed(), 'must be valid UTF-8 without NUL');
 
+/** A piece of names: NFC as they are, so that it is found however it was typed. */
+const partOfName = withoutNul.transform(normalizeFileName);
+
 export const uploadQuery = z.object({
   fileName: fileName.optional(),
   conflict: z
@@ -58,12 +61,12 @@ export const uploadQuery = z.object({
 
 export const listQuery = z.object({
   ...pagingQuery,
-  prefix: withoutNul
+  prefix: partOfName
     .pipe(z.string().max(1024))
     .default('')
     .meta({ description: 'Only names that begin so', example: 'photos/' }),
   delimiter: z.literal('/').optional().meta({ description: 'Show one level; what lies deeper appears in `folders`' }),
-  search: withoutNul.pipe(z.string().min(1).max(200)).optional().meta({ description: 'Part of the name, any case' }),
+  search: partOfName.pipe(z.string().min(1).max(200)).optional().meta({ description: 'Part of the name, any case' }),
   category: z.enum(CATEGORIES).optional(),
   tag: tag.optional(),
   sort: z.enum(['name', 'date', 'size']).default('name'),
@@ -81,10 +84,27 @@ export const linkQuery = z.object({
   disposition: z.enum(['attachment', 'inline']).default('attachment'),
 });
 
-export const bulkDeleteBody = z.union([
-  z.strictObject({ fileNames: z.array(z.string().min(1).max(4096)).min(1).max(1000) }),
-  z.strictObject({ prefix: withoutNul.pipe(z.string().min(1).max(1024)) }),
-]);
+/** One object and not a union of two: a union's faults would name no field. */
+export const bulkDeleteBody = z
+  .strictObject({
+    fileNames: z
+      .array(z.string().min(1).max(4096))
+      .min(1)
+      .max(1000)
+      .optional()
+      .meta({ description: 'This or `prefix`', example: ['photos/2026/cat.jpg'] }),
+    prefix: withoutNul
+      .pipe(z.string().min(1).max(1024))
+      .optional()
+      .meta({ description: 'This or `fileNames`', example: 'photos/2026/' }),
+  })
+  .transform(({ fileNames, prefix }, context) => {
+    if (fileNames !== undefined && prefix === undefined) return { fileNames };
+    if (prefix !== undefined && fileNames === undefined) return { prefix };
+    const path = prefix === undefined ? 'fileNames' : 'prefix';
+    context.addIssue({ code: 'custom', path: [path], message: 'give either fileNames or prefix' });
+    return z.NEVER;
+  });
 
 export const file = z
   .object({
