@@ -18,7 +18,9 @@ try {
 } catch (error) {
   const name = error instanceof Error ? error.name : '';
   if (name !== 'BucketAlreadyOwnedByYou' && name !== 'BucketAlreadyExists') {
-    console.error(`the bucket ${bucket} cannot be created: ${error instanceof Error ? `${name} ${error.message}` : error}`);
+    console.error(
+      `the bucket ${bucket} cannot be created: ${error instanceof Error ? `${name} ${error.message}` : error}`,
+    );
     process.exit(1);
   }
   console.log(`the bucket ${bucket} is there`);

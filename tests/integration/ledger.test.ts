@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError } from '../../src/errors/app-error.ts';
-import { type ConflictPolicy, LedgerRepository, LedgerService, TombstoneRepository } from '../../src/features/ledger/index.ts';
+import {
+  type ConflictPolicy,
+  LedgerRepository,
+  LedgerService,
+  TombstoneRepository,
+} from '../../src/features/ledger/index.ts';
 import { Database } from '../../src/platform/db/database.ts';
 import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -86,7 +91,10 @@ describe('the quota ledger', () => {
     const space = await createTestSpace(database, { bytes: 100, objects: 1 });
     await upload(space, 'a.txt', 1);
     const refusal = await reserve(space, 'b.txt', 0).catch((error: unknown) => error);
-    expect(refusal).toMatchObject({ code: 'QUOTA_EXCEEDED', details: { limit: 'objects', quota: 1, used: 1, requested: 1 } });
+    expect(refusal).toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      details: { limit: 'objects', quota: 1, used: 1, requested: 1 },
+    });
     expect(await codeOf(upload(space, 'a.txt', 100))).toBe('ok');
   });
 
@@ -97,7 +105,12 @@ describe('the quota ledger', () => {
     expect(second).toMatchObject({ fileId: first.fileId, replaced: true });
     expect(await codeOf(upload(space, 'a.txt', 101))).toBe('QUOTA_EXCEEDED');
     expect(await codeOf(upload(space, 'a.txt', 10))).toBe('ok');
-    expect(await auditSpace(database, space.id)).toMatchObject({ usedBytes: 10, usedObjects: 1, uploads: 0, consistent: true });
+    expect(await auditSpace(database, space.id)).toMatchObject({
+      usedBytes: 10,
+      usedObjects: 1,
+      uploads: 0,
+      consistent: true,
+    });
   });
 
   it('lets a replacement shrink a space that stands above a lowered quota', async () => {
@@ -115,7 +128,12 @@ describe('the quota ledger', () => {
     await ledger().delete(space.id, ['a.txt'], AUDIT);
     await upload(space, 'thief.txt', 60);
     expect(await codeOf(commit(held, 'a.txt', 100))).toBe('QUOTA_EXCEEDED');
-    expect(await auditSpace(database, space.id)).toMatchObject({ usedBytes: 60, reservedBytes: 0, uploads: 0, consistent: true });
+    expect(await auditSpace(database, space.id)).toMatchObject({
+      usedBytes: 60,
+      reservedBytes: 0,
+      uploads: 0,
+      consistent: true,
+    });
   });
 
   it('admits exactly what fits when 200 race from two processes, and never passes the quota meanwhile', async () => {
@@ -136,7 +154,12 @@ describe('the quota ledger', () => {
     expect(outcomes.filter((code) => code === 'ok')).toHaveLength(50);
     expect(outcomes.filter((code) => code === 'QUOTA_EXCEEDED')).toHaveLength(150);
     expect(worst).toBeLessThanOrEqual(50 * 1024);
-    expect(await auditSpace(database, space.id)).toMatchObject({ usedBytes: 50 * 1024, usedObjects: 50, uploads: 0, consistent: true });
+    expect(await auditSpace(database, space.id)).toMatchObject({
+      usedBytes: 50 * 1024,
+      usedObjects: 50,
+      uploads: 0,
+      consistent: true,
+    });
   });
 
   it('lets a hundred writers of one name leave one file and bury the rest', async () => {
@@ -144,7 +167,9 @@ describe('the quota ledger', () => {
     await Promise.all(Array.from({ length: 100 }, (_, i) => upload(space, 'one.txt', i + 1, 'replace', i)));
     const state = await auditSpace(database, space.id);
     expect(state).toMatchObject({ usedObjects: 1, uploads: 0, consistent: true });
-    const tombstones = await database.prisma.objectTombstone.count({ where: { objectKey: { startsWith: space.prefix } } });
+    const tombstones = await database.prisma.objectTombstone.count({
+      where: { objectKey: { startsWith: space.prefix } },
+    });
     expect(tombstones).toBe(99);
   });
 
@@ -192,14 +217,20 @@ describe('the quota ledger', () => {
     await ledger().release(held);
     await ledger().release(held);
     expect(await codeOf(commit(held, 'a.txt', 10))).toBe('DEPENDENCY_UNAVAILABLE');
-    expect(await auditSpace(database, space.id)).toMatchObject({ usedBytes: 0, reservedBytes: 0, uploads: 0, consistent: true });
+    expect(await auditSpace(database, space.id)).toMatchObject({
+      usedBytes: 0,
+      reservedBytes: 0,
+      uploads: 0,
+      consistent: true,
+    });
     const tombstone = await database.prisma.objectTombstone.findUnique({ where: { objectKey: held.objectKey } });
     expect(tombstone?.origin).toBe('upload');
   });
 
   it('frees what a dead process holds, by the sweep and at the first refusal', async () => {
     const space = await createTestSpace(database, { bytes: 100, objects: 5 });
-    const age = () => database.prisma.upload.updateMany({ where: { spaceId: space.id }, data: { leaseExpiresAt: new Date(0) } });
+    const age = () =>
+      database.prisma.upload.updateMany({ where: { spaceId: space.id }, data: { leaseExpiresAt: new Date(0) } });
     await reserve(space, 'dead.txt', 100);
     expect(await codeOf(reserve(space, 'live.txt', 100))).toBe('QUOTA_EXCEEDED');
     await age();
@@ -213,8 +244,15 @@ describe('the quota ledger', () => {
     const space = await createTestSpace(database, MANY);
     await upload(space, 'a.txt', 5);
     await upload(space, 'b.txt', 6);
-    const both = await Promise.all([0, 1].map((i) => ledger(i).delete(space.id, ['a.txt', 'b.txt', 'none.txt'], AUDIT)));
-    expect(both.flat().map(({ path }) => path).sort()).toEqual(['a.txt', 'b.txt']);
+    const both = await Promise.all(
+      [0, 1].map((i) => ledger(i).delete(space.id, ['a.txt', 'b.txt', 'none.txt'], AUDIT)),
+    );
+    expect(
+      both
+        .flat()
+        .map(({ path }) => path)
+        .sort(),
+    ).toEqual(['a.txt', 'b.txt']);
     expect(await auditSpace(database, space.id)).toMatchObject({ usedBytes: 0, usedObjects: 0, consistent: true });
     const due = await new TombstoneRepository(database).lease(1000);
     expect(due.filter(({ objectKey }) => objectKey.startsWith(space.prefix))).toHaveLength(2);
@@ -251,7 +289,8 @@ describe('the quota ledger', () => {
           }
           const used = [...model.values()].reduce((sum, bytes) => sum + bytes, 0);
           const delta = action.size - (model.get(action.path) ?? 0);
-          const fits = used + Math.max(0, delta) <= quota.bytes && (model.has(action.path) || model.size < quota.objects);
+          const fits =
+            used + Math.max(0, delta) <= quota.bytes && (model.has(action.path) || model.size < quota.objects);
           expect(await codeOf(upload(space, action.path, action.size))).toBe(fits ? 'ok' : 'QUOTA_EXCEEDED');
           if (fits) model.set(action.path, action.size);
         }

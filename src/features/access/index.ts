@@ -8,5 +8,4 @@ export {
   type Principal,
   type PrincipalFor,
   type SpaceSnapshot,
-  type UserPrincipal,
 } from './principal.ts';

@@ -2,7 +2,6 @@ export { AuditRepository } from './audit.repository.ts';
 export {
   ANONYMOUS_ACTOR,
   type AuditActor,
-  type AuditEntry,
   type AuditOrigin,
   actorOf,
   SYSTEM_ACTOR,

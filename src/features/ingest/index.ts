@@ -1,3 +1,3 @@
-export { CATEGORIES, type Category } from './content-type.ts';
+export { CATEGORIES } from './content-type.ts';
 export { fileNameFault, normalizeFileName } from './file-name.ts';
 export { type IngestedFile, IngestService, type StagedFile } from './ingest.service.ts';

@@ -3,4 +3,4 @@ export { deletePrefixJob, registerStorageJobs } from './storage.jobs.ts';
 export { presentQuotaUsage } from './storage.presenter.ts';
 export { storageRoutes } from './storage.router.ts';
 export { EXAMPLE_USAGE_DATA, usageData } from './storage.schemas.ts';
-export { type PrefixDeletion, StorageService } from './storage.service.ts';
+export { StorageService } from './storage.service.ts';

@@ -3,7 +3,11 @@ import { BatchLoader } from './batch-loader.ts';
 
 /** A store whose answers come when the test lets them. */
 function controlled() {
-  const calls: { keys: readonly string[]; answer: (values: Record<string, number>) => void; fail: (error: Error) => void }[] = [];
+  const calls: {
+    keys: readonly string[];
+    answer: (values: Record<string, number>) => void;
+    fail: (error: Error) => void;
+  }[] = [];
   const loader = new BatchLoader<number>(
     (keys) =>
       new Promise((resolve, reject) => {
