@@ -95,8 +95,7 @@ export class StreamedUpload {
     if (this.#head) this.request.write(this.#head);
     this.#head = null;
     this.#sentBytes += bytes.length;
-    if (this.request.write(bytes)) return true;
-    await Promise.race([once(this.request, 'drain'), once(this.request, 'close')]).catch(() => {});
+    if (!this.request.write(bytes)) await drained(this.request);
     return !this.request.destroyed;
   }
 
@@ -110,6 +109,21 @@ export class StreamedUpload {
   hangUp(): void {
     this.request.destroy();
   }
+}
+
+/** Resolves when more can be written, or never will. */
+async function drained(stream: ClientRequest | Socket): Promise<void> {
+  const done = new AbortController();
+  const { signal } = done;
+  // `once` rejects at an error, which is also the end of it.
+  await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })]).catch(() => {});
+  done.abort();
+}
+
+/** Writes to a bare connection and waits until it takes more; false when it is closed. */
+export async function write(socket: Socket, bytes: string | Uint8Array): Promise<boolean> {
+  if (!socket.write(bytes) && !socket.destroyed) await drained(socket);
+  return !socket.destroyed;
 }
 
 /** Sends `sizeBytes` by repeating `block`, until an answer comes or the connection ends; then finishes. */
