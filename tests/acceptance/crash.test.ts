@@ -61,7 +61,7 @@ test('kill -9 during uploads loses nothing that was acknowledged and keeps nothi
   const stored = files.reduce((sum, { size }) => sum + size, 0);
   expect((await client.usage()).usage).toMatchObject({ bytesUsed: stored, objects: files.length });
 
-  // The leases of the dead end by themselves within a minute; here they are made to end now.
+  // The leases of the dead end by themselves within a minute (sixty-seconds.test.ts); here they are made to end now.
   await hastenJobs(service.place);
   const books = await expectClean(service.place, key, 60_000);
   expect(books).toMatchObject({ files: files.length, usedBytes: stored });

@@ -62,8 +62,16 @@ export async function expectClean(place: ServerPlace, key: ClaimedKey, withinMs 
   return books;
 }
 
-/** Lets the jobs take up at their next turn what they would otherwise leave alone for a while. */
+/**
+ * Has the jobs do at their next turns what they would do within two minutes: end the leases of dead uploads, and remove
+ * the objects of those, which otherwise wait for a minute lest their writers be still at it.
+ */
 export async function hastenJobs(place: ServerPlace): Promise<void> {
   await place.query(`UPDATE uploads SET lease_expires_at = now() - interval '1 second'`);
+  await eventually(
+    'the dead uploads are released',
+    async () => (await place.query('SELECT 1 FROM uploads')).length === 0,
+    { withinMs: 30_000, everyMs: 100 },
+  );
   await place.query('UPDATE object_tombstones SET due_at = now() WHERE due_at > now()');
 }

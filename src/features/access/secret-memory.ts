@@ -14,8 +14,13 @@ const MEMORY_ENTRIES = 50_000;
 export class SecretMemory {
   // A key object: preparing a raw key anew for each MAC costs eight times the MAC.
   readonly #macKey = createSecretKey(randomBytes(32));
-  readonly #verdicts = new LRUCache<string, boolean>({ max: MEMORY_ENTRIES, ttl: MEMORY_TTL_MS, ttlResolution: 1000 });
+  readonly #verdicts: LRUCache<string, boolean>;
   readonly #underWay = new Map<string, Promise<boolean>>();
+
+  /** `now`: milliseconds that only ever grow. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#verdicts = new LRUCache({ max: MEMORY_ENTRIES, ttl: MEMORY_TTL_MS, ttlResolution: 0, perf: { now } });
+  }
 
   /** The remembered verdict, or what `check` says; equal questions asked at once are checked once. */
   verify(secret: string, hash: string, check: () => Promise<boolean>): boolean | Promise<boolean> {
