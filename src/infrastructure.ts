@@ -13,7 +13,6 @@ import { ByteBudget } from './platform/object-store/byte-budget.ts';
 import { createDiskObjectHandler } from './platform/object-store/disk-object-handler.ts';
 import { createDiskObjectStore } from './platform/object-store/disk-object-store.ts';
 import type { ObjectStore } from './platform/object-store/object-store.ts';
-import { createS3ObjectStore } from './platform/object-store/s3-object-store.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
 const MAX_CONNECTIONS = 16;
@@ -79,6 +78,8 @@ async function openStore(
   { log, clock, budget }: { readonly log: Logger; readonly clock: Clock; readonly budget: ByteBudget },
 ): Promise<Pick<Infrastructure, 'store' | 'objectHandler'>> {
   if (config.objectStore.kind === 's3') {
+    // Only where it is used: the AWS SDK takes some 30 MiB.
+    const { createS3ObjectStore } = await import('./platform/object-store/s3-object-store.ts');
     const { kind: _kind, ...options } = config.objectStore;
     return { store: createS3ObjectStore({ ...options, clock, bufferBudget: budget }), objectHandler: undefined };
   }

@@ -1,0 +1,419 @@
+// `npm run demo`: starts a service of its own on a temporary folder, walks the README's way through it by HTTP, prints
+// each step with the curl line that does the same, stops the service and removes the folder. Ends with 0, or with 1 and
+// the step that failed. It uses nothing but what any client has: HTTP, and the mail in the outbox.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
+
+const ROOT = join(import.meta.dirname, '..');
+const START_WITHIN_MS = 60_000;
+const LOG_TAIL_LINES = 15;
+const ADMIN_EMAIL = 'admin@localhost';
+/** Secrets, and what is too long to look at. */
+const SHORTENED_FIELDS = new Set(['token', 'refreshToken', 'secretKey', 'checksumSha256', 'requestId']);
+const OMITTED_FIELDS = new Set(
+  'createdAt updatedAt reviewedAt lastModified lastUpdated requestType etag trashBytes versionBytes'.split(' '),
+);
+
+const colour = process.stdout.isTTY ? { bold: '1', dim: '2', green: '32', red: '31' } : {};
+
+/** A value of the API's JSON. */
+type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+/** Who sends a request; the curl lines name their credentials as shell variables. */
+type Sender = 'nobody' | 'ada' | 'admin' | 'key';
+
+interface Step {
+  readonly title: string;
+  readonly as: Sender;
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Below `/api`, or a whole URL. */
+  readonly path: string;
+  readonly json?: { readonly [name: string]: Json };
+  readonly file?: { readonly name: string; readonly type: string; readonly content: Buffer };
+  readonly range?: string;
+  /** 200 unless told. */
+  readonly expect?: number;
+}
+
+/** One running service and what is known of it. */
+interface Service {
+  readonly child: ChildProcess;
+  readonly origin: string;
+}
+
+class Demo {
+  readonly directory: string;
+  readonly adminPassword = process.env['ADMIN_PASSWORD'] ?? randomBytes(12).toString('base64url');
+  readonly #log: string[] = [];
+  readonly #headers: Record<Sender, Record<string, string>> = { nobody: {}, ada: {}, admin: {}, key: {} };
+  #service: Service | null = null;
+  #number = 0;
+  /** What is being done, for the report of a failure. */
+  current = 'Start a service';
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  get origin(): string {
+    return this.#service?.origin ?? '';
+  }
+
+  /** The service's last words. */
+  logTail(): string {
+    return this.#log.slice(-LOG_TAIL_LINES).join('\n');
+  }
+
+  async start(): Promise<void> {
+    const { PATH = '', HOME = '' } = process.env;
+    // In a process group of its own: Ctrl-C is for this process, which then stops the service in order.
+    const child = spawn(process.execPath, ['src/main.ts'], {
+      cwd: ROOT,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH,
+        HOME,
+        DATA_DIR: this.directory,
+        HOST: '127.0.0.1',
+        PORT: '0',
+        ADMIN_EMAIL,
+        ADMIN_PASSWORD: this.adminPassword,
+      },
+    });
+    this.#service = { child, origin: '' };
+    const listening = Promise.withResolvers<number>();
+    createInterface({ input: child.stderr }).on('line', (line) => this.#log.push(line));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      this.#log.push(line);
+      const port = /"port":(\d+).*"msg":"listening"/.exec(line)?.[1];
+      if (port !== undefined) listening.resolve(Number(port));
+    });
+    child.once('exit', (code) => listening.reject(new Error(`the service ended with code ${code}`)));
+    const late = delay(START_WITHIN_MS, undefined, { ref: false }).then(() =>
+      Promise.reject(new Error(`the service did not start within ${START_WITHIN_MS / 1000} s`)),
+    );
+    const port = await Promise.race([listening.promise, late]);
+    this.#service = { child, origin: `http://127.0.0.1:${port}` };
+  }
+
+  /** Tells the service to stop, without waiting. */
+  abandon(): void {
+    this.#service?.child.kill('SIGTERM');
+  }
+
+  /** Stops the service, and with it its database, and removes the folder. */
+  async close(): Promise<void> {
+    const child = this.#service?.child;
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    }
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** From now on these are the sender's credentials. */
+  know(sender: Sender, headers: Record<string, string>): void {
+    this.#headers[sender] = headers;
+  }
+
+  heading(title: string, command: string): void {
+    this.#number += 1;
+    this.current = `${this.#number}. ${title}`;
+    console.log(`\n${paint('bold', this.current)}`);
+    console.log(paint('dim', `   $ ${command}`));
+  }
+
+  result(text: string): void {
+    console.log(text.replaceAll(/^/gm, '   '));
+  }
+
+  /** Does one step, prints it, and answers the envelope's `data`; throws when the status is not the expected one. */
+  async call<Data extends Json>(step: Step): Promise<Data> {
+    const response = await this.#send(step);
+    const text = await response.text();
+    const envelope = JSON.parse(text) as { data?: Data; error?: Json };
+    this.result(`${statusOf(response)} ${show(envelope.data ?? envelope.error ?? null)}`);
+    assertStatus(step, response);
+    return (envelope.data ?? null) as Data;
+  }
+
+  /** The same for content. */
+  async download(step: Step): Promise<Buffer> {
+    const response = await this.#send(step);
+    const bytes = Buffer.from(await response.arrayBuffer());
+    const kept = ['content-type', 'content-range', 'content-disposition', 'etag'];
+    const headers = kept.flatMap((name) =>
+      response.headers.has(name) ? [`${name}: ${response.headers.get(name)}`] : [],
+    );
+    this.result([`${statusOf(response)} ${bytes.length} bytes`, ...headers].join('\n  '));
+    assertStatus(step, response);
+    return bytes;
+  }
+
+  async #send(step: Step): Promise<Response> {
+    const { method = 'GET', path, as, json, file, range } = step;
+    const url = path.startsWith('http') ? path : `${this.origin}/api${path}`;
+    this.heading(step.title, curlOf({ ...step, path: url }));
+    const body = new FormData();
+    if (file) body.set('file', new File([new Uint8Array(file.content)], file.name, { type: file.type }));
+    return fetch(url, {
+      method,
+      headers: {
+        ...this.#headers[as],
+        ...(json ? { 'content-type': 'application/json' } : {}),
+        ...(range ? { range } : {}),
+      },
+      ...(json ? { body: JSON.stringify(json) } : {}),
+      ...(file ? { body } : {}),
+    });
+  }
+}
+
+async function walk(demo: Demo): Promise<void> {
+  const password = randomBytes(12).toString('base64url');
+  const registered = await demo.call<{ token: string }>({
+    title: 'Register Ada',
+    as: 'nobody',
+    method: 'POST',
+    path: '/auth/register',
+    json: { email: 'ada@example.com', password, name: 'Ada Lovelace' },
+    expect: 201,
+  });
+  demo.know('ada', { authorization: `Bearer ${registered.token}` });
+  const code = await readCode(demo);
+  await demo.call({ title: 'Verify the e-mail address', as: 'ada', method: 'POST', path: `/otp/verify/${code}` });
+
+  const asked = await demo.call<{ request: { id: string } }>({
+    title: 'Ask for an API key: 5 GB, 10,000 objects',
+    as: 'ada',
+    method: 'POST',
+    path: '/apiKeys/request/create',
+    json: {
+      keyName: 'photo backup',
+      requestedStorageGB: 5,
+      requestedObjects: 10_000,
+      reason: 'Nightly backup of the photo library',
+    },
+    expect: 201,
+  });
+  const greedy = await demo.call<{ request: { id: string } }>({
+    title: 'Ask for a second one: 900 GB',
+    as: 'ada',
+    method: 'POST',
+    path: '/apiKeys/request/create',
+    json: {
+      keyName: 'everything',
+      requestedStorageGB: 900,
+      requestedObjects: 1_000_000,
+      reason: 'Just in case I need it',
+    },
+    expect: 201,
+  });
+  const key = await review(demo, asked.request.id, greedy.request.id);
+  await claim(demo, key);
+  await useStorage(demo);
+}
+
+async function readCode(demo: Demo): Promise<string> {
+  const outbox = join(demo.directory, 'outbox');
+  demo.heading('Read the code from the outbox (no mail server is configured)', `grep -h 'Your code' ${outbox}/*.eml`);
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline; await delay(50)) {
+    const names = await readdir(outbox).catch(() => []);
+    const mails = await Promise.all(
+      names.filter((name) => name.endsWith('.eml')).map((name) => readFile(join(outbox, name), 'utf8')),
+    );
+    const code = mails.flatMap((mail) => /^Your code: (\d{6})$/m.exec(mail)?.[1] ?? [])[0];
+    if (code === undefined) continue;
+    demo.result(`Your code: ${code}`);
+    return code;
+  }
+  throw new Error(`no mail with a code came into ${outbox}`);
+}
+
+/** Approves the one and rejects the other; answers the id of the new key. */
+async function review(demo: Demo, approvedId: string, rejectedId: string): Promise<string> {
+  const admin = await demo.call<{ token: string }>({
+    title: 'The admin logs in',
+    as: 'nobody',
+    method: 'POST',
+    path: '/auth/login',
+    json: { email: ADMIN_EMAIL, password: demo.adminPassword },
+  });
+  demo.know('admin', { authorization: `Bearer ${admin.token}` });
+  await demo.call({
+    title: 'The admin sees who waits',
+    as: 'admin',
+    path: '/apiKeys/request/admin/all?status=PENDING',
+  });
+  const { apiKey } = await demo.call<{ apiKey: { id: string } }>({
+    title: 'The admin approves the first',
+    as: 'admin',
+    method: 'PATCH',
+    path: `/apiKeys/request/admin/review/${approvedId}`,
+    json: { approved: true, reviewerComment: 'Welcome' },
+  });
+  await demo.call({
+    title: 'The admin rejects the second, and says why',
+    as: 'admin',
+    method: 'PATCH',
+    path: `/apiKeys/request/admin/review/${rejectedId}`,
+    json: { approved: false, reviewerComment: 'Please start with less' },
+  });
+  return apiKey.id;
+}
+
+async function claim(demo: Demo, apiKeyId: string): Promise<void> {
+  await demo.call({ title: 'Ada sees what became of her requests', as: 'ada', path: '/apiKeys/request' });
+  const { accessKeyId, secretKey } = await demo.call<{ accessKeyId: string; secretKey: string }>({
+    title: 'Ada claims the secret, which nobody else ever sees',
+    as: 'ada',
+    method: 'POST',
+    path: `/apiKeys/${apiKeyId}/claim`,
+  });
+  demo.know('key', { 'x-access-key-id': accessKeyId, 'x-secret-key': secretKey });
+  await demo.call({
+    title: 'A second time it is not shown',
+    as: 'ada',
+    method: 'POST',
+    path: `/apiKeys/${apiKeyId}/claim`,
+    expect: 409,
+  });
+}
+
+async function useStorage(demo: Demo): Promise<void> {
+  const picture = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), randomBytes(48_000)]);
+  const upload = (title: string, fileName: string, type: string, content: Buffer) =>
+    demo.call({
+      title,
+      as: 'key',
+      method: 'POST',
+      path: `/storage/upload?fileName=${encodeURIComponent(fileName)}`,
+      file: { name: fileName.split('/').at(-1) ?? '', type, content },
+      expect: 201,
+    });
+  await upload('The application uploads a picture', 'photos/2026/cat.png', 'image/png', picture);
+  await upload('... another', 'photos/2026/dog.png', 'image/png', picture.subarray(0, 9_000));
+  await upload('... and a note', 'notes/read me.txt', 'text/plain', Buffer.from('Remember the milk.\n'));
+  await demo.call({ title: 'List a folder', as: 'key', path: '/storage/files?prefix=photos/2026/&limit=10' });
+  const cat = `/storage/files/${encodeURIComponent('photos/2026/cat.png')}`;
+  const { downloadUrl } = await demo.call<{ downloadUrl: string }>({
+    title: 'Get a download link that is good for ten minutes',
+    as: 'key',
+    path: `${cat}?expiresIn=600`,
+  });
+  const downloaded = await demo.download({ title: 'Anybody who has it downloads', as: 'nobody', path: downloadUrl });
+  if (!downloaded.equals(picture)) throw new Error('the download is not what was uploaded');
+  const part = await demo.download({
+    title: 'Read a part of it through the API',
+    as: 'key',
+    path: `${cat}/content`,
+    range: 'bytes=0-7',
+    expect: 206,
+  });
+  if (!part.equals(picture.subarray(0, 8))) throw new Error('the range is not what was uploaded');
+  await demo.call({ title: 'All that is known of it', as: 'key', path: `${cat}/metadata` });
+  await demo.call({ title: 'Delete it', as: 'key', method: 'DELETE', path: cat });
+  await demo.call({
+    title: 'Delete several; one is not there',
+    as: 'key',
+    method: 'POST',
+    path: '/storage/files/bulk-delete',
+    json: { fileNames: ['photos/2026/dog.png', 'photos/2026/bird.png'] },
+  });
+  const { usage } = await demo.call<{ usage: { objects: number; bytesUsed: number } }>({
+    title: 'What is used, and what is left',
+    as: 'key',
+    path: '/storage/usage',
+  });
+  if (usage.objects !== 1 || usage.bytesUsed !== 19) throw new Error('the usage is not that of the one note left');
+}
+
+const CURL_CREDENTIALS: Readonly<Record<Sender, string>> = {
+  nobody: '',
+  ada: '-H "authorization: Bearer $ADA_TOKEN"',
+  admin: '-H "authorization: Bearer $ADMIN_TOKEN"',
+  key: '-H "x-access-key-id: $ACCESS_KEY_ID" -H "x-secret-key: $SECRET_KEY"',
+};
+
+/** What does the same in a shell, over as many lines as it has kinds of options. */
+function curlOf({ method = 'GET', path, as, json, file, range }: Step): string {
+  const body = json && 'password' in json ? { ...json, password: '********' } : json;
+  const parts = [
+    `curl${method === 'GET' || file ? '' : ` -X ${method}`} '${maskUrl(path)}'`,
+    CURL_CREDENTIALS[as],
+    body ? `-H 'content-type: application/json' -d '${JSON.stringify(body)}'` : '',
+    file ? `-F 'file=@${file.name};type=${file.type}'` : '',
+    range ? `-H 'range: ${range}'` : '',
+  ];
+  return parts.filter((part) => part !== '').join(' \\\n       ');
+}
+
+function statusOf({ status, statusText }: Response): string {
+  return paint(status < 400 ? 'green' : 'red', `${status} ${statusText}`);
+}
+
+function assertStatus({ expect = 200 }: Step, { status }: Response): void {
+  if (status !== expect) throw new Error(`the answer was ${status}, not ${expect}`);
+}
+
+/** An answer as a person wants to see it: without secrets, empty fields and what nobody asked for. */
+function show(value: Json): string {
+  return inspect(shorten(value), { depth: 5, breakLength: 110, compact: 3, maxStringLength: 100 });
+}
+
+function shorten(value: Json, name = ''): Json {
+  if (typeof value === 'string') return SHORTENED_FIELDS.has(name) ? `${value.slice(0, 4)}...` : maskUrl(value);
+  if (Array.isArray(value)) return value.map((item: Json) => shorten(item));
+  if (typeof value !== 'object' || value === null) return value;
+  const kept = Object.entries(value).filter(([field, inner]) => inner !== null && !OMITTED_FIELDS.has(field));
+  return Object.fromEntries(kept.map(([field, inner]) => [field, shorten(inner, field)]));
+}
+
+/** A signed URL is a secret as long as it lives. */
+function maskUrl(text: string): string {
+  return text.replaceAll(/(signature=.{4})[^&]+/gi, '$1...');
+}
+
+function paint(name: 'bold' | 'dim' | 'green' | 'red', text: string): string {
+  const code = colour[name];
+  return code ? `\x1b[${code}m${text}\x1b[0m` : text;
+}
+
+const demo = new Demo(await mkdtemp(join(tmpdir(), 'pockity-demo-')));
+// Whatever ends this process, the service is told to stop.
+process.once('exit', () => demo.abandon());
+process.stdout.once('error', () => process.exit(1));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    console.log('\nStopping ...');
+    demo.close().finally(() => process.exit(130));
+  });
+}
+try {
+  console.log(
+    `${paint('bold', 'Pockity, from an empty folder to stored files')}\n\nStarting a service on ${demo.directory} ...`,
+  );
+  await demo.start();
+  console.log(
+    `It listens on ${demo.origin}; its database, objects, mail and secrets lie in that folder.\nAnswers are shortened.`,
+  );
+  await walk(demo);
+  console.log(`\n${paint('green', 'All steps went well.')} Stopping the service and removing its folder ...`);
+} catch (error) {
+  const reason = error instanceof Error ? error.message : String(error);
+  console.error(
+    `\n${paint('red', `Failed at step ${demo.current}`)}: ${reason}\n\nThe service's last lines:\n${demo.logTail()}`,
+  );
+  process.exitCode = 1;
+} finally {
+  await demo.close();
+}
