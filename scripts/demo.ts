@@ -9,39 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { inspect } from 'node:util';
+import { curlOf, type Json, paint, type Sender, type Step, show, statusOf } from './demo-format.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const START_WITHIN_MS = 60_000;
 const LOG_TAIL_LINES = 15;
 const ADMIN_EMAIL = 'admin@localhost';
-/** Secrets, and what is too long to look at. */
-const SHORTENED_FIELDS = new Set(['token', 'refreshToken', 'secretKey', 'checksumSha256', 'requestId']);
-const OMITTED_FIELDS = new Set(
-  'createdAt updatedAt reviewedAt lastModified lastUpdated requestType etag trashBytes versionBytes'.split(' '),
-);
-
-const colour = process.stdout.isTTY ? { bold: '1', dim: '2', green: '32', red: '31' } : {};
-
-/** A value of the API's JSON. */
-type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
-
-/** Who sends a request; the curl lines name their credentials as shell variables. */
-type Sender = 'nobody' | 'ada' | 'admin' | 'key';
-
-interface Step {
-  readonly title: string;
-  readonly as: Sender;
-  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** Below `/api`, or a whole URL. */
-  readonly path: string;
-  readonly json?: { readonly [name: string]: Json };
-  readonly file?: { readonly name: string; readonly type: string; readonly content: Buffer };
-  readonly range?: string;
-  /** 200 unless told. */
-  readonly expect?: number;
-}
-
 /** One running service and what is known of it. */
 interface Service {
   readonly child: ChildProcess;
@@ -337,63 +310,18 @@ async function useStorage(demo: Demo): Promise<void> {
   if (usage.objects !== 1 || usage.bytesUsed !== 19) throw new Error('the usage is not that of the one note left');
 }
 
-const CURL_CREDENTIALS: Readonly<Record<Sender, string>> = {
-  nobody: '',
-  ada: '-H "authorization: Bearer $ADA_TOKEN"',
-  admin: '-H "authorization: Bearer $ADMIN_TOKEN"',
-  key: '-H "x-access-key-id: $ACCESS_KEY_ID" -H "x-secret-key: $SECRET_KEY"',
-};
-
-/** What does the same in a shell, over as many lines as it has kinds of options. */
-function curlOf({ method = 'GET', path, as, json, file, range }: Step): string {
-  const body = json && 'password' in json ? { ...json, password: '********' } : json;
-  const parts = [
-    `curl${method === 'GET' || file ? '' : ` -X ${method}`} '${maskUrl(path)}'`,
-    CURL_CREDENTIALS[as],
-    body ? `-H 'content-type: application/json' -d '${JSON.stringify(body)}'` : '',
-    file ? `-F 'file=@${file.name};type=${file.type}'` : '',
-    range ? `-H 'range: ${range}'` : '',
-  ];
-  return parts.filter((part) => part !== '').join(' \\\n       ');
-}
-
-function statusOf({ status, statusText }: Response): string {
-  return paint(status < 400 ? 'green' : 'red', `${status} ${statusText}`);
-}
-
 function assertStatus({ expect = 200 }: Step, { status }: Response): void {
   if (status !== expect) throw new Error(`the answer was ${status}, not ${expect}`);
-}
-
-/** An answer as a person wants to see it: without secrets, empty fields and what nobody asked for. */
-function show(value: Json): string {
-  return inspect(shorten(value), { depth: 5, breakLength: 110, compact: 3, maxStringLength: 100 });
-}
-
-function shorten(value: Json, name = ''): Json {
-  if (typeof value === 'string') return SHORTENED_FIELDS.has(name) ? `${value.slice(0, 4)}...` : maskUrl(value);
-  if (Array.isArray(value)) return value.map((item: Json) => shorten(item));
-  if (typeof value !== 'object' || value === null) return value;
-  const kept = Object.entries(value).filter(([field, inner]) => inner !== null && !OMITTED_FIELDS.has(field));
-  return Object.fromEntries(kept.map(([field, inner]) => [field, shorten(inner, field)]));
-}
-
-/** A signed URL is a secret as long as it lives. */
-function maskUrl(text: string): string {
-  return text.replaceAll(/(signature=.{4})[^&]+/gi, '$1...');
-}
-
-function paint(name: 'bold' | 'dim' | 'green' | 'red', text: string): string {
-  const code = colour[name];
-  return code ? `\x1b[${code}m${text}\x1b[0m` : text;
 }
 
 const demo = new Demo(await mkdtemp(join(tmpdir(), 'pockity-demo-')));
 // Whatever ends this process, the service is told to stop.
 process.once('exit', () => demo.abandon());
 process.stdout.once('error', () => process.exit(1));
+let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
+    interrupted = true;
     console.log('\nStopping ...');
     demo.close().finally(() => process.exit(130));
   });
@@ -409,11 +337,12 @@ try {
   await walk(demo);
   console.log(`\n${paint('green', 'All steps went well.')} Stopping the service and removing its folder ...`);
 } catch (error) {
-  const reason = error instanceof Error ? error.message : String(error);
-  console.error(
-    `\n${paint('red', `Failed at step ${demo.current}`)}: ${reason}\n\nThe service's last lines:\n${demo.logTail()}`,
-  );
-  process.exitCode = 1;
+  if (!interrupted) {
+    const reason = error instanceof Error ? error.message : String(error);
+    console.error(`\n${paint('red', `Failed at step ${demo.current}`)}: ${reason}`);
+    console.error(`\nThe service's last lines:\n${demo.logTail()}`);
+    process.exitCode = 1;
+  }
 } finally {
-  await demo.close();
+  if (!interrupted) await demo.close();
 }

@@ -19,6 +19,7 @@ async function main(): Promise<void> {
   const config = loadConfig();
   const loggers = createLoggers(config.logLevel);
   const { log } = loggers;
+  endOnCrash(loggers);
   const secrets = await loadSecrets(config);
   const infrastructure = await openInfrastructure(config, secrets, { log, clock: systemClock });
   const composition = compose({ config, secrets, infrastructure, clock: systemClock, log, version: VERSION });
@@ -53,6 +54,15 @@ async function stop(composition: Composition, infrastructure: Infrastructure): P
   await composition.queue.stop({ timeoutMs: 10_000 });
   composition.ledger.stop();
   await infrastructure.close();
+}
+
+/** A fault that nobody caught leaves the process in an unknown state: it is logged, in full, and the process ends. */
+function endOnCrash({ log, flush }: Loggers): void {
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'an error that nobody caught');
+    flush();
+    process.exit(1);
+  });
 }
 
 /** The first signal drains and stops; a second one ends the process at once. */

@@ -9,6 +9,8 @@ import { useService } from '../support/server-fixture.ts';
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 const ALLOWED_BYTES = 150 * MIB;
+/** For many at once: what all bodies together may hold (64 MiB) comes on top. */
+const ALLOWED_FOR_MANY_BYTES = ALLOWED_BYTES + 64 * MIB;
 const SAMPLE_MS = 50;
 /** All that lies on the disk at once, and some room for others. */
 const NEEDED_BYTES = 5 * GIB;
@@ -95,7 +97,7 @@ describe('memory stays within 150 MiB of idle', () => {
     expect(risenBytes).toBeLessThan(ALLOWED_BYTES);
   });
 
-  test('while 50 clients send at once', async () => {
+  test('(and a bounded sum of buffers) while 50 clients send at once', async () => {
     const sizeBytes = 20 * MIB;
     const risenBytes = await watchMemory('50 uploads of 20 MiB, half of unknown length', 50 * sizeBytes, async () => {
       const answers = await Promise.all(
@@ -109,6 +111,6 @@ describe('memory stays within 150 MiB of idle', () => {
       );
       expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(201));
     });
-    expect(risenBytes).toBeLessThan(ALLOWED_BYTES);
+    expect(risenBytes).toBeLessThan(ALLOWED_FOR_MANY_BYTES);
   });
 });

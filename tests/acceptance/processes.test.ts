@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { createKey, signUpAndGetKey } from '../support/client-accounts.ts';
 import { ApiClient } from '../support/client-api.ts';
@@ -109,6 +110,17 @@ describe('SIGTERM', () => {
     expect((await upload.finish()).status).toBe(201);
     expect(await stopped).toBe(0);
     expect((await key.client.at(service.baseUrl).bytes('slow.bin')).equals(content)).toBe(true);
+  });
+
+  // Known gap: the log's last flush tries a closed pipe for ever. Turn into `test` when it is mended.
+  test.fails('ends a process whose log nobody reads any more', async () => {
+    const server = await service.place.start({}, { log: 'pipe' });
+    server.closeLog();
+    // Something is to be written when it stops.
+    await fetch(`${server.baseUrl}/health`);
+    const code = await Promise.race([server.stop().catch(() => 'killed'), delay(8000, 'still running')]);
+    await server.kill9();
+    expect(code).toBe(0);
   });
 
   test('to the last process stops the database with it', async () => {

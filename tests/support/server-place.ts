@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Client } from 'pg';
 import { eventually } from './client-eventually.ts';
-import { ServerProcess } from './server-process.ts';
+import { ServerProcess, type ServerProcessOptions } from './server-process.ts';
 
 const FOLDER_PREFIX = 'pockity-acceptance-';
 const CODE_LINE = /^Your code: (\d{6})$/m;
@@ -35,8 +35,9 @@ export class ServerPlace {
   }
 
   /** Starts one more service here; it is on its way, not ready. */
-  spawn(env: Readonly<Record<string, string>> = {}): ServerProcess {
+  spawn(env: Readonly<Record<string, string>> = {}, options: Pick<ServerProcessOptions, 'log'> = {}): ServerProcess {
     const server = ServerProcess.spawn({
+      ...options,
       logFile: join(this.directory, `server-${this.#servers.length}.log`),
       env: {
         DATA_DIR: this.dataDirectory,
@@ -56,8 +57,11 @@ export class ServerPlace {
   }
 
   /** Starts one more service here and waits until it is ready. */
-  start(env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-    return this.spawn(env).ready();
+  start(
+    env: Readonly<Record<string, string>> = {},
+    options: Pick<ServerProcessOptions, 'log'> = {},
+  ): Promise<ServerProcess> {
+    return this.spawn(env, options).ready();
   }
 
   /** All services that were started here, ended ones too. */

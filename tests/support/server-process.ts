@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually } from './client-eventually.ts';
@@ -15,6 +15,8 @@ const LOG_TAIL_LINES = 120;
 export interface ServerProcessOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
+  /** `pipe`: the service writes to this process, which keeps the log until `closeLog`. */
+  readonly log?: 'file' | 'pipe';
 }
 
 /** The real service (`node src/main.ts`) as a child process. */
@@ -28,12 +30,16 @@ export class ServerProcess {
   private constructor(options: ServerProcessOptions) {
     this.#logFile = options.logFile;
     const log = openSync(options.logFile, 'a');
+    const output = options.log === 'pipe' ? 'pipe' : log;
     this.#child = spawn(process.execPath, ['--import', LEASH, 'src/main.ts'], {
       cwd: ROOT,
       env: { ...bareEnvironment(), ...options.env },
-      stdio: ['pipe', log, log],
+      stdio: ['pipe', output, output],
     });
     closeSync(log);
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.on('data', (text: Buffer) => appendFileSync(options.logFile, text));
+    }
     this.#exit = new Promise((resolve, reject) => {
       this.#child.once('error', reject);
       this.#child.once('exit', (code) => {
@@ -105,6 +111,12 @@ export class ServerProcess {
   rssBytes(): number {
     const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1];
     return Number(kibibytes) * 1024;
+  }
+
+  /** Reads the log no longer: what the service writes from now on meets a closed pipe. Needs `log: 'pipe'`. */
+  closeLog(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
   }
 
   /** All that the service has written so far. */

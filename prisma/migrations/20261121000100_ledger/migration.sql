@@ -258,7 +258,8 @@ BEGIN
   LOOP
     upload_id := v_item.upload_id;
     file_id := v_item.file_id;
-    uploaded_at := now();
+    -- As the column rounds it: the answer and a later read must show the same time.
+    uploaded_at := now()::timestamptz(3);
     tags := coalesce(v_item.tags, '{}');
     v_old_id := NULL; v_old_bytes := NULL; v_old_key := NULL;
 
