@@ -7,6 +7,7 @@ import type { Clock } from './platform/clock/clock.ts';
 import { deriveKey } from './platform/crypto/seal.ts';
 import { Database } from './platform/db/database.ts';
 import { startEmbeddedPostgres } from './platform/db/embedded-postgres.ts';
+import { databaseFault } from './platform/db/errors.ts';
 import { migrate } from './platform/db/migrate.ts';
 import type { Logger } from './platform/logging/logger.ts';
 import { ByteBudget } from './platform/object-store/byte-budget.ts';
@@ -42,7 +43,10 @@ export async function openInfrastructure(
   };
   try {
     const databaseUrl = config.databaseUrl ?? (await embedded(config, secrets, log, closers));
-    await migrate({ url: databaseUrl, migrationsDirectory: MIGRATIONS, log });
+    await migrate({ url: databaseUrl, migrationsDirectory: MIGRATIONS, log }).catch((error: unknown) => {
+      if (!config.databaseUrl || databaseFault(error) !== 'unavailable') throw error;
+      throw new Error(`DATABASE_URL: the database does not answer: ${messageOf(error)}`, { cause: error });
+    });
     const database = new Database({ url: databaseUrl, maxConnections: MAX_CONNECTIONS, log });
     closers.push(() => database.close());
     const budget = new ByteBudget(BUFFER_BYTES);
@@ -90,4 +94,10 @@ async function openStore(
   });
   const objectHandler = createDiskObjectHandler(store, (error) => log.error({ err: error }, 'a signed URL failed'));
   return { store, objectHandler };
+}
+
+/** Node gathers the failures of several addresses in an error without a message of its own. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,96 +1,78 @@
 import { createRequire } from 'node:module';
 import { createApp } from './app.ts';
 import { banner } from './banner.ts';
-import { type Composition, compose } from './composition-root.ts';
-import { ConfigError, loadConfig } from './config/env.ts';
+import { compose } from './composition-root.ts';
+import { type Config, ConfigError, loadConfig } from './config/env.ts';
 import { loadSecrets } from './config/secrets.ts';
 import { createHttpServer, drain, listen } from './http/server.ts';
-import { type Infrastructure, openInfrastructure } from './infrastructure.ts';
+import { openInfrastructure } from './infrastructure.ts';
+import { Lifecycle } from './lifecycle.ts';
 import { systemClock } from './platform/clock/clock.ts';
 import { createLoggers, type Loggers } from './platform/logging/logger.ts';
 
 /** Requests under way get this long to finish; what is still running then is cut. */
 const DRAIN_MS = 30_000;
+const JOBS_STOP_MS = 10_000;
 
 const VERSION = (createRequire(import.meta.url)('../package.json') as { version: string }).version;
 
 /** Starts one process: API, worker, or both. */
-async function main(): Promise<void> {
-  const config = loadConfig();
-  const loggers = createLoggers(config.logLevel);
-  const { log } = loggers;
-  endOnCrash(loggers);
+async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Promise<void> {
+  const { log, requestLog } = loggers;
   const secrets = await loadSecrets(config);
-  const infrastructure = await openInfrastructure(config, secrets, { log, clock: systemClock });
-  const composition = compose({ config, secrets, infrastructure, clock: systemClock, log, version: VERSION });
+  const infrastructure = await lifecycle.step(
+    () => openInfrastructure(config, secrets, { log, clock: systemClock }),
+    ({ close }) => close(),
+  );
+  const { access, firstAdmin, queue, readiness, routes } = await lifecycle.step(
+    () => compose({ config, secrets, infrastructure, clock: systemClock, log, version: VERSION }),
+    async (composition) => composition.ledger.stop(),
+  );
   const works = config.role !== 'api';
-  await composition.queue.start({ workers: works, supervise: works });
-  const adminPassword = await composition.firstAdmin.ensureFirstAdmin(config.admin);
+  await lifecycle.step(
+    () => queue.start({ workers: works, supervise: works }),
+    () => queue.stop({ timeoutMs: JOBS_STOP_MS }),
+  );
+  const adminPassword = await lifecycle.step(() => firstAdmin.ensureFirstAdmin(config.admin));
+  const { trustProxy, corsOrigins, publicUrl, host, port: wantedPort } = config.http;
   const app = createApp({
-    routes: composition.routes,
-    access: composition.access,
+    routes,
+    access,
     version: VERSION,
-    log: loggers.requestLog,
-    trustProxy: config.http.trustProxy,
-    corsOrigins: config.http.corsOrigins,
-    publicUrl: config.http.publicUrl,
+    log: requestLog,
+    trustProxy,
+    corsOrigins,
+    publicUrl,
     objectHandler: infrastructure.objectHandler,
-    isDraining: () => composition.readiness.draining,
+    isDraining: () => readiness.draining,
   });
   const server = createHttpServer(app);
-  const { port } = await listen(server, config.http.port, config.http.host);
+  const { port } = await lifecycle.step(
+    () => listen(server, wantedPort, host),
+    async () => {
+      readiness.drain();
+      await drain(server, DRAIN_MS);
+    },
+  );
+  lifecycle.started();
   log.info({ port, role: config.role, version: VERSION }, 'listening');
   // To standard error: standard output is the log, a JSON object a line.
-  if (!config.production || adminPassword)
+  if (!config.production || adminPassword) {
     process.stderr.write(banner({ config, port, version: VERSION, adminPassword }));
-  stopOnSignal(loggers, async () => {
-    composition.readiness.drain();
-    await drain(server, DRAIN_MS);
-    await stop(composition, infrastructure);
-  });
-}
-
-async function stop(composition: Composition, infrastructure: Infrastructure): Promise<void> {
-  await composition.queue.stop({ timeoutMs: 10_000 });
-  composition.ledger.stop();
-  await infrastructure.close();
-}
-
-/** A fault that nobody caught leaves the process in an unknown state: it is logged, in full, and the process ends. */
-function endOnCrash({ log, flush }: Loggers): void {
-  process.on('uncaughtException', (error) => {
-    log.fatal({ err: error }, 'an error that nobody caught');
-    flush();
-    process.exit(1);
-  });
-}
-
-/** The first signal drains and stops; a second one ends the process at once. */
-function stopOnSignal({ log, flush }: Loggers, stopping: () => Promise<void>): void {
-  let asked = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (asked) process.exit(1);
-      asked = true;
-      log.info({ signal }, 'stopping');
-      stopping().then(
-        () => {
-          log.info('stopped');
-          flush();
-          process.exit(0);
-        },
-        (error: unknown) => {
-          log.error({ err: error }, 'could not stop in order');
-          flush();
-          process.exit(1);
-        },
-      );
-    });
   }
 }
 
-main().catch((error: unknown) => {
-  const lines = error instanceof ConfigError ? error.faults : [error instanceof Error ? error.message : String(error)];
-  for (const line of lines) process.stderr.write(`pockity: ${line}\n`);
+function linesOf(error: unknown): readonly string[] {
+  if (error instanceof ConfigError) return error.faults;
+  return [error instanceof Error ? error.message : String(error)];
+}
+
+try {
+  const config = loadConfig();
+  const loggers = createLoggers(config.logLevel);
+  const lifecycle = new Lifecycle(loggers);
+  await start(config, loggers, lifecycle).catch((error: unknown) => lifecycle.fail(error, linesOf(error)));
+} catch (error) {
+  for (const line of linesOf(error)) process.stderr.write(`pockity: ${line}\n`);
   process.exit(1);
-});
+}

@@ -6,6 +6,8 @@ declare module 'http' {
   interface IncomingMessage {
     /** Names the request in logs, audit entries and answers. */
     id: string;
+    /** The declared path of the route that took the request, such as `/api/otp/verify/:otp`. */
+    routePath?: string;
   }
   interface ServerResponse {
     /** What a 5xx was caused by, for the log. */
@@ -15,7 +17,7 @@ declare module 'http' {
 
 /**
  * Gives each request its id and, when it has ended, one line: who asked what, how it ended, how long it took. Headers,
- * bodies and queries (which may hold signatures) stay out of it. Straight on pino: pino-http makes a child logger for
+ * bodies, parameters and queries (which may hold codes and signatures) stay out of it. Straight on pino: pino-http makes a child logger for
  * each request, at a tenth of the cost of a whole read (bench/).
  */
 export function requestLog(log: Logger) {
@@ -28,9 +30,10 @@ export function requestLog(log: Logger) {
       const line = {
         requestId: req.id,
         method: req.method,
-        path: pathOf(req.originalUrl),
+        // Not the path as sent: parameters may be secrets (one-time codes) or none of the log's business (file names).
+        path: req.routePath ?? pathOf(req.originalUrl),
         remoteAddress: req.socket.remoteAddress,
-        status: res.statusCode,
+        status: aborted && !res.headersSent ? null : res.statusCode,
         durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
       };
       if (res.err) log.error({ ...line, err: res.err }, 'request failed');

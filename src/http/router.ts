@@ -56,10 +56,14 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
   const handler = spec.handler as (
     input: RouteInput<'anyone', z.ZodType, z.ZodType, z.ZodType>,
   ) => Promise<Reply | undefined>;
+  const declaredPath = `${spec.root ? '' : '/api'}${spec.path}`;
   const parseJson = spec.body ? express.json({ limit: spec.bodyLimitBytes ?? DEFAULT_BODY_LIMIT }) : undefined;
   return async (req, res) => {
-    const principal = await deps.access.authorize(credentialsOf(req), spec.access);
-    if (principal && spec.access.startsWith('space:')) setQuotaHeaders(res, principal);
+    req.routePath = declaredPath;
+    const principal = await deps.access.authorize(credentialsOf(req), spec.access, (proven) => {
+      // Also on a refusal for want of a permission.
+      if (spec.access.startsWith('space:')) setQuotaHeaders(res, proven);
+    });
     const params = check(spec.params, req.params);
     const query = check(spec.query, req.query);
     // Only now is a client that asks (Expect: 100-continue) told to send its body.

@@ -3,7 +3,14 @@ import type { AccessTokens } from '../../platform/crypto/access-token.ts';
 import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { AccessRepository, KeyState } from './access.repository.ts';
-import type { Access, Credentials, KeyPrincipal, Permission, Principal, UserPrincipal } from './principal.ts';
+import {
+  type Access,
+  type Credentials,
+  type KeyPrincipal,
+  PERMISSIONS,
+  type Principal,
+  type UserPrincipal,
+} from './principal.ts';
 import { SecretMemory } from './secret-memory.ts';
 
 const TOUCH_EVERY_MS = 60_000;
@@ -29,26 +36,27 @@ export class AccessService {
     this.#deps = deps;
   }
 
-  /** Proves the credentials and holds them against what the route asks for; null only for `anyone`. */
-  async authorize(credentials: Credentials, access: Access): Promise<Principal | null> {
+  /**
+   * Proves the credentials and holds them against what the route asks for; null only for `anyone`. `onProven` hears who
+   * it is before it is known whether that one may.
+   */
+  async authorize(
+    credentials: Credentials,
+    access: Access,
+    onProven: (principal: Principal) => void = () => undefined,
+  ): Promise<Principal | null> {
     if (access === 'anyone') return null;
     const showsKey = credentials.accessKeyId !== undefined || credentials.secretKey !== undefined;
     if (showsKey && credentials.bearer !== undefined) throw new AppError('AMBIGUOUS_CREDENTIALS');
-    if (access === 'user' || access === 'verified' || access === 'admin') {
-      if (showsKey)
-        throw new AppError('UNAUTHENTICATED', { message: 'This endpoint takes a bearer token, not an API key' });
-      return allowUser(await this.#user(credentials), access);
+    const takesKey = access.startsWith('space:');
+    if (showsKey && !takesKey) {
+      throw new AppError('UNAUTHENTICATED', { message: 'This endpoint takes a bearer token, not an API key' });
     }
-    if (!showsKey) return allowUser(await this.#user(credentials), 'verified');
-    const key = await this.#key(credentials);
-    const permission = access === 'space:any' ? null : (access.slice('space:'.length) as Permission);
-    if (permission !== null && !key.permissions.includes(permission)) {
-      throw new AppError('PERMISSION_MISSING', {
-        message: `The API key lacks the permission "${permission}"`,
-        details: { permission },
-      });
-    }
-    return key;
+    const principal = showsKey ? await this.#key(credentials) : await this.#user(credentials);
+    onProven(principal);
+    if (principal.kind === 'key') assertPermission(principal, access);
+    else assertRank(principal, access);
+    return principal;
   }
 
   async #user(credentials: Credentials): Promise<UserPrincipal> {
@@ -104,8 +112,16 @@ export class AccessService {
   }
 }
 
-function allowUser(user: UserPrincipal, access: 'user' | 'verified' | 'admin'): UserPrincipal {
+function assertPermission(key: KeyPrincipal, access: Access): void {
+  const permission = PERMISSIONS.find((name) => access === `space:${name}`);
+  if (permission === undefined || key.permissions.includes(permission)) return;
+  throw new AppError('PERMISSION_MISSING', {
+    message: `The API key lacks the permission "${permission}"`,
+    details: { permission },
+  });
+}
+
+function assertRank(user: UserPrincipal, access: Access): void {
   if (access !== 'user' && !user.emailVerified) throw new AppError('EMAIL_NOT_VERIFIED');
   if (access === 'admin' && user.role !== 'ADMIN') throw new AppError('FORBIDDEN');
-  return user;
 }

@@ -2,6 +2,8 @@ import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'p
 
 export type { Logger } from 'pino';
 
+const FLUSH_MS = 1000;
+
 /** Paths that never reach a log line, whoever logs them. */
 const REDACTED = [
   'password',
@@ -30,8 +32,8 @@ export interface Loggers {
    * again would cost more than the rest of the line.
    */
   readonly requestLog: Logger;
-  /** Writes out what is buffered. */
-  flush(): void;
+  /** Writes out what is buffered, for a second at the most: whoever reads the log may be gone. */
+  flush(): Promise<void>;
 }
 
 /** JSON lines on standard output, gathered for up to a second or 4 KiB; `destination` only for tests. */
@@ -49,7 +51,13 @@ export function createLoggers(level: string, destination?: DestinationStream): L
   return {
     log: pino({ ...options, redact: { paths: [...REDACTED, ...HEADERS], censor: '[redacted]' } }, stream),
     requestLog: pino({ ...options, serializers: { err: serializeError } }, stream),
-    flush: () => buffered?.flushSync(),
+    // Not `flushSync`: with nobody at the other end of the pipe it would try for ever.
+    flush: () =>
+      new Promise((resolve) => {
+        setTimeout(resolve, FLUSH_MS).unref();
+        if (buffered) buffered.flush(() => resolve());
+        else resolve();
+      }),
   };
 }
 

@@ -80,6 +80,9 @@ function findRange(headers: IncomingHttpHeaders, about: Representation): ByteRan
   // range-parser calls a suffix longer than the representation unsatisfiable; the RFC means all of it (14.1.2).
   const suffix = /^\s*bytes\s*=\s*-(\d+)\s*$/i.exec(header)?.[1];
   if (suffix !== undefined && Number(suffix) >= about.sizeBytes) return { start: 0, end: about.sizeBytes - 1 };
+  // Its end before its beginning: no range at all (14.1.1), where range-parser sees one that cannot be satisfied.
+  const [, from, to] = /^\s*bytes\s*=\s*(\d+)\s*-\s*(\d+)\s*$/i.exec(header) ?? [];
+  if (from !== undefined && to !== undefined && Number(to) < Number(from)) return null;
   const ranges = parseRange(about.sizeBytes, header.toLowerCase().trim());
   if (ranges === -2) return null;
   if (ranges === -1) return header.toLowerCase().trim().startsWith('bytes=') ? 'unsatisfiable' : null;
