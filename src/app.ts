@@ -6,6 +6,7 @@ import { AppError } from './errors/app-error.ts';
 import type { AccessService } from './features/access/index.ts';
 import { docsRouter } from './http/docs-page.ts';
 import { errorHandler } from './http/error-handler.ts';
+import { refuseUnmetHttp } from './http/middleware/refuse-unmet-http.ts';
 import { buildOpenApi } from './http/openapi.ts';
 import { requestLog } from './http/request-log.ts';
 import type { Route } from './http/route.ts';
@@ -67,6 +68,8 @@ export function createApp(options: AppOptions): Express {
     if (options.isDraining()) res.setHeader('Connection', 'close');
     next();
   });
+
+  app.use(refuseUnmetHttp);
 
   const { objectHandler } = options;
   if (objectHandler) app.use('/objects', (req, res, next) => objectHandler(restored(req), res).catch(next));

@@ -17,6 +17,7 @@ import {
   EmailVerificationService,
   FirstAdminService,
   OneTimeCodeRepository,
+  RefreshTokens,
   SessionRepository,
 } from './features/auth/index.ts';
 import { IngestService } from './features/ingest/index.ts';
@@ -54,8 +55,11 @@ import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
 
 /** log2 of bcrypt's rounds: people choose passwords, a key's secret is 238 random bits. */
 const BCRYPT_COST = { password: 12, secret: 10 } as const;
-/** A hash holds one of the threads that file access needs too. */
-const HASHES_AT_ONCE = 2;
+/**
+ * A hash holds one of the threads that file access needs too (config/thread-pool.ts). Logins and keys have queues of their
+ * own: a flood of one does not keep the other waiting.
+ */
+const HASHES_AT_ONCE = { password: 2, secret: 1 } as const;
 const MAX_WAITING_HASHES = 200;
 
 export interface CompositionInput {
@@ -113,10 +117,10 @@ function composeAccounts(
 ) {
   const { database } = infrastructure;
   const cost = bcryptCost ?? BCRYPT_COST;
-  const hasher = (rounds: number) =>
-    new PasswordHasher({ cost: rounds, concurrency: HASHES_AT_ONCE, maxWaiting: MAX_WAITING_HASHES });
-  const passwordHasher = hasher(cost.password);
-  const secretHasher = hasher(cost.secret);
+  const hasher = (kind: keyof typeof HASHES_AT_ONCE) =>
+    new PasswordHasher({ cost: cost[kind], concurrency: HASHES_AT_ONCE[kind], maxWaiting: MAX_WAITING_HASHES });
+  const passwordHasher = hasher('password');
+  const secretHasher = hasher('secret');
   const accessTokens = new AccessTokens(secrets.jwtSecret, clock);
   const sealer = new Sealer(secrets.encryptionKey);
   const uow = new UnitOfWork(database);
@@ -142,6 +146,7 @@ function composeAccounts(
     verification,
     passwordHasher,
     accessTokens,
+    refreshTokens: new RefreshTokens(deriveKey(secrets.encryptionKey, 'refresh-token')),
     clock,
     driveQuota,
   });
@@ -154,6 +159,7 @@ function composeAccounts(
     repository: new AccessRepository(database),
     tokens: accessTokens,
     secretHasher,
+    sealer,
     log,
   });
   return {

@@ -16,7 +16,6 @@ import { createDiskObjectStore } from './platform/object-store/disk-object-store
 import type { ObjectStore } from './platform/object-store/object-store.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
-const MAX_CONNECTIONS = 16;
 /** What all uploads of the process together may hold in memory. */
 const BUFFER_BYTES = 64 * 1024 * 1024;
 
@@ -47,7 +46,7 @@ export async function openInfrastructure(
       if (!config.databaseUrl || databaseFault(error) !== 'unavailable') throw error;
       throw new Error(`DATABASE_URL: the database does not answer: ${messageOf(error)}`, { cause: error });
     });
-    const database = new Database({ url: databaseUrl, maxConnections: MAX_CONNECTIONS, log });
+    const database = new Database({ url: databaseUrl, maxConnections: config.databasePoolSize, log });
     closers.push(() => database.close());
     const budget = new ByteBudget(BUFFER_BYTES);
     const { store, objectHandler } = await openStore(config, secrets, { log, clock, budget });

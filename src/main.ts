@@ -1,3 +1,6 @@
+// First, before anything uses the thread pool that it sizes.
+import './config/thread-pool.ts';
+
 import { createRequire } from 'node:module';
 import { createApp } from './app.ts';
 import { banner } from './banner.ts';
@@ -10,6 +13,8 @@ import { Lifecycle } from './lifecycle.ts';
 import { systemClock } from './platform/clock/clock.ts';
 import { createLoggers, type Loggers } from './platform/logging/logger.ts';
 
+/** In production a balancer may go on asking /readyz this long before connections are refused. */
+const DRAIN_GRACE_MS = 3_000;
 /** Requests under way get this long to finish; what is still running then is cut. */
 const DRAIN_MS = 30_000;
 const JOBS_STOP_MS = 10_000;
@@ -51,7 +56,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
     () => listen(server, wantedPort, host),
     async () => {
       readiness.drain();
-      await drain(server, DRAIN_MS);
+      await drain(server, { graceMs: config.production ? DRAIN_GRACE_MS : 0, timeoutMs: DRAIN_MS });
     },
   );
   lifecycle.started();

@@ -23,6 +23,7 @@ const environment = z.object({
   HOST: z.string().default('0.0.0.0'),
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: url(/^postgres(ql)?:$/, 'a postgresql:// URL').optional(),
+  DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(16),
   JWT_SECRET: z.string().min(32, 'must be at least 32 characters').optional(),
   ENCRYPTION_KEY: z
     .string()
@@ -100,6 +101,8 @@ export interface Config {
   };
   readonly dataDirectory: string;
   readonly databaseUrl: string | undefined;
+  /** Connections of this process at the most, beside four of the job queue. */
+  readonly databasePoolSize: number;
   readonly secrets: { readonly jwtSecret: string | undefined; readonly encryptionKey: string | undefined };
   readonly admin: { readonly email: string; readonly password: string | undefined };
   readonly objectStore: ObjectStoreConfig;
@@ -150,6 +153,7 @@ export function loadConfig(variables: Record<string, string | undefined> = proce
     },
     dataDirectory,
     databaseUrl: env.DATABASE_URL,
+    databasePoolSize: env.DATABASE_POOL_SIZE,
     secrets: { jwtSecret: env.JWT_SECRET, encryptionKey: env.ENCRYPTION_KEY },
     admin: { email: env.ADMIN_EMAIL, password: env.ADMIN_PASSWORD },
     objectStore: objectStore(env, dataDirectory),

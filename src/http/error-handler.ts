@@ -26,8 +26,9 @@ export function toAppError(error: unknown): AppError {
 /** Errors of Express's router and body parsers: a status, a type, no code of ours. */
 function fromParser(error: unknown): AppError | null {
   if (error instanceof URIError) return invalid('path', 'is not valid percent-encoding', error);
-  if (!(error instanceof Error) || !('type' in error)) return null;
-  switch (error.type) {
+  // http-errors marks what it made with `expose`.
+  if (!(error instanceof Error) || !('expose' in error)) return null;
+  switch ('type' in error && error.type) {
     case 'entity.too.large':
       return new AppError('BODY_TOO_LARGE', { cause: error });
     case 'entity.parse.failed':
@@ -39,7 +40,8 @@ function fromParser(error: unknown): AppError | null {
     case 'charset.unsupported':
       return invalid('body', 'has an unsupported encoding', error);
     default:
-      return null;
+      // The parser's stream broke, as when a body is not compressed the way its header says.
+      return 'status' in error && error.status === 400 ? invalid('body', 'could not be decoded', error) : null;
   }
 }
 
@@ -50,7 +52,8 @@ function invalid(path: string, message: string, cause: unknown): AppError {
 /** The last middleware: one envelope and, for a 5xx, the cause in the request's one log line. */
 export const errorHandler: ErrorRequestHandler = (thrown: unknown, _req, res, _next) => {
   const error = toAppError(thrown);
-  if (error.httpStatusCode >= 500) res.err = error;
+  // A full queue is no fault to look into, and comes by the thousand: its line needs no stack.
+  if (error.httpStatusCode >= 500 && !(thrown instanceof HasherBusyError)) res.err = error;
   if (res.headersSent) {
     // Too late for an envelope: cut the response, so that the client does not take it for whole.
     res.destroy();

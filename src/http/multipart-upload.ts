@@ -3,13 +3,17 @@ import type { Request, Response } from 'express';
 import multer, { MulterError, type StorageEngine } from 'multer';
 import { AppError } from '../errors/app-error.ts';
 
+const LINE_END = Buffer.from('\r\n');
+/** A preamble and a part's header that are longer are not measured. */
+const MAX_FORM_HEAD_BYTES = 32 * 1024;
+
 /** The one file part of a form, as it streams in. */
 export interface FilePart {
   /** As the client wrote it, folders included. */
   readonly originalName: string;
   readonly contentType: string;
   readonly body: Readable;
-  /** The part's exact length where the request's framing tells it; a form's own overhead is taken off. */
+  /** The part's length where the request's framing tells it; a form's own overhead is taken off, but not an epilogue. */
   readonly announcedBytes: number | undefined;
 }
 
@@ -31,6 +35,7 @@ export function receiveFile<T extends Undoable>(
   receive: (part: FilePart) => Promise<T>,
 ): Promise<T> {
   const measure = measureFirstPart(req);
+  req.once('end', () => waitPatiently(req, res));
   return new Promise((resolve, reject) => {
     let receiving: Promise<T> | undefined;
     let stream: Readable | undefined;
@@ -86,6 +91,14 @@ export function receiveFile<T extends Undoable>(
   });
 }
 
+/** The whole body has come: from here on the silence on the connection is ours, until the answer is sent. */
+function waitPatiently({ socket }: Request, res: Response): void {
+  const { timeout = 0 } = socket;
+  socket.setTimeout(0);
+  // Before node:http's own listener, which sets the time of a connection without a request.
+  res.prependOnceListener('finish', () => socket.setTimeout(timeout));
+}
+
 function missing(req: Request, field: string): string {
   return req.is('multipart') ? 'is required' : `send multipart/form-data with the file in the field "${field}"`;
 }
@@ -119,25 +132,37 @@ const FORM_FAULTS: Partial<Record<string, { readonly path?: string; readonly mes
 /**
  * The length of the first part's content, from Content-Length less what stands before and after it: everything up to
  * the blank line that ends the part's header, and the closing delimiter (RFC 2046 section 5.1.1). Right when the file
- * is the form's only part, and no other form is accepted.
+ * is the form's only part, and no other form is accepted; too much by the epilogue where there is one.
  */
 function measureFirstPart(req: Request): () => number | undefined {
   const length = Number(req.headers['content-length']);
   const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(req.headers['content-type'] ?? '');
-  const delimiter = boundary?.[1] ?? boundary?.[2];
-  if (!Number.isSafeInteger(length) || delimiter === undefined) return () => undefined;
+  const name = boundary?.[1] ?? boundary?.[2];
+  if (!Number.isSafeInteger(length) || name === undefined) return () => undefined;
+  const delimiter = Buffer.from(`--${name}`, 'latin1');
   let seen: Buffer = Buffer.alloc(0);
   let headerEnd = -1;
   const onData = (chunk: Buffer) => {
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
-    const at = seen.indexOf('\r\n\r\n');
-    if (at >= 0) headerEnd = at + 4;
-    if (at >= 0 || seen.length > 32 * 1024) {
+    headerEnd = endOfFirstHeader(seen, delimiter);
+    if (headerEnd >= 0 || seen.length > MAX_FORM_HEAD_BYTES) {
       seen = Buffer.alloc(0);
       req.off('data', onData);
     }
   };
   req.on('data', onData);
-  const closingBytes = Buffer.byteLength(`\r\n--${delimiter}--\r\n`);
+  const closingBytes = delimiter.length + '\r\n--\r\n'.length;
   return () => (headerEnd < 0 ? undefined : Math.max(0, length - headerEnd - closingBytes));
+}
+
+/** Where the first part's content begins, behind the blank line that follows the first delimiter line; -1 unless seen. */
+function endOfFirstHeader(form: Buffer, delimiter: Buffer): number {
+  for (let at = form.indexOf(delimiter); at >= 0; at = form.indexOf(delimiter, at + 1)) {
+    const end = at + delimiter.length;
+    const opensLine = at === 0 || form.subarray(at - 2, at).equals(LINE_END);
+    if (!opensLine || !form.subarray(end, end + 2).equals(LINE_END)) continue;
+    const blank = form.indexOf('\r\n\r\n', end);
+    return blank < 0 ? -1 : blank + 4;
+  }
+  return -1;
 }

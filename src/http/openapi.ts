@@ -70,7 +70,7 @@ export function buildOpenApi(routes: readonly Route[], version: string): Record<
       title: 'Pockity',
       version,
       description:
-        'Self-hosted, multi-tenant cloud storage. Each API key is an isolated pocket with its own quota. The API also answers under `/api/v1`.',
+        'Self-hosted, multi-tenant cloud storage. Each API key is an isolated pocket with its own quota. The API also answers under `/api/v1`. Besides what each operation lists, any can answer 404 `ROUTE_NOT_FOUND`, 405 `METHOD_NOT_ALLOWED` (with `Allow`), 503 `DEPENDENCY_UNAVAILABLE` (with `Retry-After`) and 507 `STORAGE_FULL`.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
+import { AppError } from '../errors/app-error.ts';
 import type { Credentials } from '../features/access/index.ts';
 
 /** Where a request comes from: what audit entries and links need. */
@@ -9,12 +10,17 @@ export interface RequestContext {
   /** By `TRUST_PROXY`; null when the socket is gone already. */
   readonly ip: string | null;
   readonly userAgent: string | null;
-  /** Scheme and host that the client reached us by, without a trailing slash. */
+  /**
+   * Scheme and host that the client reached us by, without a trailing slash. Reading it throws VALIDATION_FAILED where
+   * the request's Host is none.
+   */
   readonly publicOrigin: string;
 }
 
 const CLIENT_REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const MAX_USER_AGENT = 512;
+/** RFC 3986 section 3.2.2, an IPv6 address only roughly, and a port. */
+const HOST = /^(?:\[[0-9a-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9a-f]{2})+)(?::\d{1,5})?$/i;
 
 /** The client's own id where it is well-formed, else a new one. */
 export function requestIdOf(req: IncomingMessage): string {
@@ -33,9 +39,18 @@ export function contextOf(req: Request, publicUrl: string | undefined): RequestC
       return req.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null;
     },
     get publicOrigin() {
-      return publicUrl ?? `${req.protocol}://${req.headers.host ?? 'localhost'}`;
+      return publicUrl ?? originOf(req);
     },
   };
+}
+
+function originOf(req: Request): string {
+  const scheme = req.protocol === 'https' ? 'https' : 'http';
+  const host = req.headers.host ?? 'localhost';
+  const origin = `${scheme}://${host}`;
+  // The pattern keeps out what a URL would take for user, path or query; the parser knows ports and addresses.
+  if (HOST.test(host) && URL.canParse(origin)) return origin;
+  throw new AppError('VALIDATION_FAILED', { details: [{ path: 'host', message: 'is not a well-formed host[:port]' }] });
 }
 
 /** What the request shows of itself; nothing is proven here. */

@@ -26,7 +26,7 @@ export function buildRouter(routes: readonly Route[], deps: RouterDependencies):
       group[member.method](rest(member.path, prefix), handle(member, deps));
     }
     for (const [path, samePath] of Map.groupBy(members, (member) => rest(member.path, prefix))) {
-      group.all(path, methodNotAllowed(path, samePath));
+      group.all(path, methodNotAllowed(samePath));
     }
     top.use(prefix, group);
   }
@@ -37,11 +37,17 @@ function rest(path: string, prefix: string): string {
   return path.slice(prefix.length) || '/';
 }
 
-function methodNotAllowed(_path: string, members: readonly Route[]): RequestHandler {
+function declaredPath({ root, path }: Route): string {
+  return `${root ? '' : '/api'}${path}`;
+}
+
+function methodNotAllowed(members: readonly Route[]): RequestHandler {
   const methods = new Set(members.map(({ method }) => method.toUpperCase()));
   if (methods.has('GET')) methods.add('HEAD');
   const allow = [...methods].sort().join(', ');
+  const [first] = members;
   return (req, res, next) => {
+    if (first) req.routePath = declaredPath(first);
     res.setHeader('Allow', allow);
     if (req.method === 'OPTIONS') {
       res.status(204).end();
@@ -56,10 +62,10 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
   const handler = spec.handler as (
     input: RouteInput<'anyone', z.ZodType, z.ZodType, z.ZodType>,
   ) => Promise<Reply | undefined>;
-  const declaredPath = `${spec.root ? '' : '/api'}${spec.path}`;
+  const routePath = declaredPath(spec);
   const parseJson = spec.body ? express.json({ limit: spec.bodyLimitBytes ?? DEFAULT_BODY_LIMIT }) : undefined;
   return async (req, res) => {
-    req.routePath = declaredPath;
+    req.routePath = routePath;
     const principal = await deps.access.authorize(credentialsOf(req), spec.access, (proven) => {
       // Also on a refusal for want of a permission.
       if (spec.access.startsWith('space:')) setQuotaHeaders(res, proven);
@@ -68,12 +74,23 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     const query = check(spec.query, req.query);
     // Only now is a client that asks (Expect: 100-continue) told to send its body.
     if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue();
-    if (parseJson) await run(parseJson, req, res);
+    if (parseJson) {
+      await run(parseJson, req, res);
+      if (req.body === undefined && hasBody(req)) throw notJson();
+    }
     const body = check(spec.body, req.body ?? {});
     const context = contextOf(req, deps.publicUrl);
     const reply = await handler({ principal: principal as null, params, query, body, context, req, res });
     if (reply) send(spec, res, reply);
   };
+}
+
+function hasBody({ headers }: Request): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+function notJson(): AppError {
+  return new AppError('VALIDATION_FAILED', { details: [{ path: 'content-type', message: 'send application/json' }] });
 }
 
 /** What is left of the quota, on every storage response; a handler that changes usage sets them again. */

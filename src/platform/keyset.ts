@@ -1,4 +1,14 @@
 import { AppError } from '../errors/app-error.ts';
+import { isId } from './crypto/random.ts';
+
+/** What a part of a position may be. `count`: a whole number from 0 on; `time`: milliseconds since 1970, up to year 9999. */
+export type PositionPart = 'string' | 'id' | 'count' | 'time';
+
+type Position<T extends readonly PositionPart[]> = {
+  [K in keyof T]: T[K] extends 'string' | 'id' ? string : number;
+};
+
+const END_OF_TIME = Date.UTC(10_000, 0);
 
 /** A place in a sorted list: the sort key of the last entry seen. Opaque to clients. */
 export function encodeCursor(position: readonly (string | number)[]): string {
@@ -9,15 +19,17 @@ export function encodeCursor(position: readonly (string | number)[]): string {
  * The position that a client sent back, checked to have the shape of `like`. Errors: VALIDATION_FAILED.
  * A forged cursor can only ask for another place of the same list: queries keep their own tenant and filters.
  */
-export function decodeCursor<T extends readonly ('string' | 'number')[]>(
-  cursor: string,
-  ...like: T
-): { [K in keyof T]: T[K] extends 'string' ? string : number } {
+export function decodeCursor<T extends readonly PositionPart[]>(cursor: string, ...like: T): Position<T> {
   const position = parse(cursor);
   if (Array.isArray(position) && position.length === like.length && like.every((type, i) => fits(position[i], type))) {
-    return position as { [K in keyof T]: T[K] extends 'string' ? string : number };
+    return position as Position<T>;
   }
-  throw new AppError('VALIDATION_FAILED', { details: [{ path: 'cursor', message: 'is not a cursor of this list' }] });
+  throw foreignCursor();
+}
+
+/** What a cursor that was not made for this list is refused with. */
+export function foreignCursor(): AppError {
+  return new AppError('VALIDATION_FAILED', { details: [{ path: 'cursor', message: 'is not a cursor of this list' }] });
 }
 
 function parse(cursor: string): unknown {
@@ -28,7 +40,12 @@ function parse(cursor: string): unknown {
   }
 }
 
-function fits(value: unknown, type: 'string' | 'number'): boolean {
-  // PostgreSQL takes no NUL in text.
-  return type === 'string' ? typeof value === 'string' && !value.includes('\0') : Number.isSafeInteger(value);
+function fits(value: unknown, part: PositionPart): boolean {
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value) || value < 0) return false;
+    return part === 'count' || (part === 'time' && value < END_OF_TIME);
+  }
+  if (typeof value !== 'string') return false;
+  // PostgreSQL takes no NUL and no half characters in text.
+  return part === 'id' ? isId(value) : part === 'string' && !value.includes('\0') && value.isWellFormed();
 }

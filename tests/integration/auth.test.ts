@@ -187,7 +187,26 @@ describe('POST /auth/refresh', () => {
     expect((await new Caller(a.app, body.data).get('/users/profile')).status).toBe(401);
     // The other session is another family.
     expect((await new Caller(a.app, other.body.data).get('/users/profile')).status).toBe(200);
-    expect(await a.auditOf(me.id)).toEqual(['user.register', 'user.login', 'user.refresh_replayed']);
+    expect(await a.auditOf(me.id)).toEqual([
+      'user.register',
+      'user.login',
+      'user.session_refreshed',
+      'user.refresh_replayed',
+    ]);
+  });
+
+  it('ends no session for a token that was never issued', async () => {
+    const me = await a.register();
+    const [sessionId = '', secret = ''] = me.refreshToken.split('.');
+    const other = (await a.register()).refreshToken.split('.')[1] ?? '';
+    const flipped = (secret.startsWith('A') ? 'B' : 'A') + secret.slice(1);
+    for (const guess of ['A'.repeat(43), other, flipped]) {
+      expect((await refresh(`${sessionId}.${guess}`).expect(401)).body.error.code).toBe('UNAUTHENTICATED');
+    }
+    expect((await refresh(`${sessionId.toUpperCase()}.${secret}`)).status).toBe(401);
+    expect((await me.get('/users/profile')).status).toBe(200);
+    await refresh(me.refreshToken).expect(200);
+    expect(await a.auditOf(me.id)).toEqual(['user.register', 'user.session_refreshed']);
   });
 
   it('of many at once with one token lets one through', async () => {
@@ -259,6 +278,18 @@ describe('POST /otp/send and /otp/verify/:otp', () => {
     expect(Number(again.headers['retry-after'])).toBeGreaterThan(50);
     const code = await a.mailBox.code(me.email);
     expect(await a.mailBox.all(me.email)).toHaveLength(1);
+    expect((await me.post(`/otp/verify/${code}`)).status).toBe(200);
+    expect(await a.auditOf(me.id)).toEqual(['user.register', 'user.otp_sent', 'user.email_verified']);
+  });
+
+  it('takes the right code many times at once, and afterwards', async () => {
+    const me = await a.register();
+    const code = await a.mailBox.code(me.email);
+    const statuses = (await Promise.all(Array.from({ length: 10 }, () => me.post(`/otp/verify/${code}`)))).map(
+      ({ status }) => status,
+    );
+    expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(5);
+    expect(statuses.every((status) => status === 200 || status === 429)).toBe(true);
     expect((await me.post(`/otp/verify/${code}`)).status).toBe(200);
   });
 

@@ -227,6 +227,35 @@ describe('the quota ledger', () => {
     expect(tombstone?.origin).toBe('upload');
   });
 
+  it('buries an object that a stalled process stored after its upload had been swept and purged', async () => {
+    const space = await createTestSpace(database, MANY);
+    const late = [await reserve(space, 'a.txt', 10), await reserve(space, 'b.txt', 10)] as const;
+    await database.prisma.upload.updateMany({ where: { spaceId: space.id }, data: { leaseExpiresAt: new Date(0) } });
+    await ledger().expireOverdue();
+    await database.prisma.objectTombstone.deleteMany({ where: { objectKey: { startsWith: space.prefix } } });
+    expect(await codeOf(commit(late[0], 'a.txt', 10))).toBe('DEPENDENCY_UNAVAILABLE');
+    await ledger().release(late[1]);
+    const buried = await database.prisma.objectTombstone.findMany({
+      where: { objectKey: { startsWith: space.prefix } },
+    });
+    expect(buried.map(({ objectKey }) => objectKey).sort()).toEqual(late.map(({ objectKey }) => objectKey).sort());
+    expect(await auditSpace(database, space.id)).toMatchObject({
+      usedBytes: 0,
+      reservedBytes: 0,
+      uploads: 0,
+      consistent: true,
+    });
+  });
+
+  it('never buries the object of a file', async () => {
+    const space = await createTestSpace(database, MANY);
+    const held = await reserve(space, 'a.txt', 10);
+    await commit(held, 'a.txt', 10);
+    await ledger().release(held);
+    expect(await codeOf(commit(held, 'a.txt', 10))).toBe('DEPENDENCY_UNAVAILABLE');
+    expect(await database.prisma.objectTombstone.count({ where: { objectKey: held.objectKey } })).toBe(0);
+  });
+
   it('frees what a dead process holds, by the sweep and at the first refusal', async () => {
     const space = await createTestSpace(database, { bytes: 100, objects: 5 });
     const age = () =>

@@ -177,8 +177,18 @@ BEGIN
   RETURN NEXT;
 END $$;
 
--- Gives back what an upload holds and buries whatever it may have stored. False when it was gone already.
-CREATE FUNCTION ledger_release(p_space_id uuid, p_upload_id uuid) RETURNS boolean
+-- Buries an object whose upload is gone: its lease had ended, the sweep released it, and yet its process has come to its
+-- end later than the purge, so there may be an object again that nothing knows of.
+CREATE FUNCTION ledger_bury_late(p_object_key text) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO object_tombstones (object_key, origin, due_at)
+  SELECT p_object_key, 'upload', now()
+  WHERE NOT EXISTS (SELECT 1 FROM files WHERE object_key = p_object_key)
+  ON CONFLICT (object_key) DO UPDATE SET due_at = now();
+$$;
+
+-- Gives back what an upload holds and buries whatever it may have stored, also when it was released before.
+CREATE FUNCTION ledger_release(p_space_id uuid, p_upload_id uuid, p_object_key text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
   v_upload uploads%ROWTYPE;
@@ -186,13 +196,13 @@ BEGIN
   PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
   DELETE FROM uploads WHERE id = p_upload_id AND space_id = p_space_id RETURNING * INTO v_upload;
   IF NOT FOUND THEN
-    RETURN false;
+    PERFORM ledger_bury_late(p_object_key);
+    RETURN;
   END IF;
   UPDATE spaces
   SET reserved_bytes = reserved_bytes - v_upload.reserved_bytes, reserved_objects = reserved_objects - v_upload.reserved_objects
   WHERE id = p_space_id;
   INSERT INTO object_tombstones (object_key, origin, due_at) VALUES (v_upload.object_key, 'upload', now());
-  RETURN true;
 END $$;
 
 -- The first free name of `name (1).ext`, `name (2).ext`, ...: gallops, then halves, so that ten thousand namesakes
@@ -223,7 +233,7 @@ BEGIN
 END $$;
 
 -- Makes stored objects into files: names, counters, byte ledger, audit and tombstones of what was replaced, or nothing.
--- p_items: [{ upload_id, file_id, usage_id, audit_id, stem, suffix, size_bytes, sha256, etag, content_type, category, extension,
+-- p_items: [{ upload_id, object_key, file_id, usage_id, audit_id, stem, suffix, size_bytes, sha256, etag, content_type, category, extension,
 --             tags (null keeps a replaced file's), action, actor_type, actor_id, access_key_id, ip, user_agent, request_id }]
 -- outcome: committed | exists | refused (grew past its reservation and no longer fits) | gone (released or expired)
 -- An upload that ends as exists or refused is released here. The counters in each row are those after its item.
@@ -252,7 +262,7 @@ BEGIN
 
   FOR v_item IN
     SELECT * FROM jsonb_to_recordset(p_items)
-      AS i(upload_id uuid, file_id uuid, usage_id uuid, audit_id uuid, stem text, suffix text, size_bytes bigint, sha256 text,
+      AS i(upload_id uuid, object_key text, file_id uuid, usage_id uuid, audit_id uuid, stem text, suffix text, size_bytes bigint, sha256 text,
            etag text, content_type text, category text, extension text, tags text[], action text, actor_type text,
            actor_id uuid, access_key_id text, ip text, user_agent text, request_id text)
   LOOP
@@ -265,6 +275,7 @@ BEGIN
 
     DELETE FROM uploads u WHERE u.id = v_item.upload_id AND u.space_id = p_space_id RETURNING u.* INTO v_upload;
     IF NOT FOUND THEN
+      PERFORM ledger_bury_late(v_item.object_key);
       outcome := 'gone';
       RETURN NEXT;
       CONTINUE;

@@ -1,3 +1,4 @@
+import type { Sealed } from '../../platform/crypto/seal.ts';
 import { BatchLoader } from '../../platform/db/batch-loader.ts';
 import type { Database, Statement } from '../../platform/db/database.ts';
 import type { Permission, SpaceSnapshot } from './principal.ts';
@@ -66,6 +67,11 @@ const FIND_SESSIONS = {
     WHERE s.id = ANY($1::uuid[])`,
 };
 
+const FIND_SEALED = {
+  name: 'access_find_sealed',
+  text: `SELECT sealed_secret, seal_key_version FROM api_key_secrets WHERE id = $1`,
+};
+
 const TOUCH_SECRET = {
   name: 'access_touch_secret',
   text: `WITH touched AS (
@@ -96,6 +102,14 @@ export class AccessRepository {
   async findSession(sessionId: string, userId: string): Promise<SessionState | null> {
     const state = await this.#sessions.load(sessionId);
     return state?.userId === userId ? state : null;
+  }
+
+  /** The sealed form of a secret, for the first look at one that is not remembered. */
+  async findSealed(secretId: string): Promise<Sealed | null> {
+    const [row] = await this.#database.query<{ sealed_secret: Buffer; seal_key_version: number }>(FIND_SEALED, [
+      secretId,
+    ]);
+    return row ? { bytes: row.sealed_secret, keyVersion: row.seal_key_version } : null;
   }
 
   /** Notes that a secret proved itself; rows change at most once a minute. */

@@ -1,6 +1,9 @@
+import { timingSafeEqual } from 'node:crypto';
 import { AppError } from '../../errors/app-error.ts';
 import type { AccessTokens } from '../../platform/crypto/access-token.ts';
 import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
+import { sha256 } from '../../platform/crypto/random.ts';
+import type { Sealed, Sealer } from '../../platform/crypto/seal.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { AccessRepository, KeyState } from './access.repository.ts';
 import {
@@ -19,6 +22,7 @@ export interface AccessDependencies {
   readonly repository: AccessRepository;
   readonly tokens: AccessTokens;
   readonly secretHasher: PasswordHasher;
+  readonly sealer: Sealer;
   readonly log: Logger;
 }
 
@@ -45,9 +49,9 @@ export class AccessService {
     access: Access,
     onProven: (principal: Principal) => void = () => undefined,
   ): Promise<Principal | null> {
-    if (access === 'anyone') return null;
     const showsKey = credentials.accessKeyId !== undefined || credentials.secretKey !== undefined;
     if (showsKey && credentials.bearer !== undefined) throw new AppError('AMBIGUOUS_CREDENTIALS');
+    if (access === 'anyone') return null;
     const takesKey = access.startsWith('space:');
     if (showsKey && !takesKey) {
       throw new AppError('UNAUTHENTICATED', { message: 'This endpoint takes a bearer token, not an API key' });
@@ -94,10 +98,33 @@ export class AccessService {
 
   async #matchingSecret(state: KeyState, secretKey: string): Promise<string | null> {
     for (const { id, hash } of state.secrets) {
-      const verdict = this.#memory.verify(secretKey, hash, () => this.#deps.secretHasher.verify(secretKey, hash));
+      const verdict = this.#memory.verify(secretKey, hash, () => this.#checkSecret(secretKey, id, hash));
       if (typeof verdict === 'boolean' ? verdict : await verdict) return id;
     }
     return null;
+  }
+
+  /**
+   * Whether a secret that is not remembered is the key's. The sealed form is looked at first, so that only a right secret
+   * costs a bcrypt: otherwise whoever knows a key's id, which is in every link, could keep the hasher busy for all.
+   */
+  async #checkSecret(secretKey: string, secretId: string, hash: string): Promise<boolean> {
+    const { repository, secretHasher } = this.#deps;
+    const sealed = await repository.findSealed(secretId);
+    if (!sealed) return false;
+    const opened = this.#open(sealed, secretId);
+    if (opened !== null && !timingSafeEqual(sha256(opened), sha256(secretKey))) return false;
+    return secretHasher.verify(secretKey, hash);
+  }
+
+  /** null under another encryption key: then the hash alone decides, and keys go on working. */
+  #open(sealed: Sealed, secretId: string): string | null {
+    try {
+      return this.#deps.sealer.open(sealed, secretId);
+    } catch (error) {
+      this.#deps.log.warn({ err: error, secretId }, 'a sealed secret does not open; is ENCRYPTION_KEY another one?');
+      return null;
+    }
   }
 
   /** At most one write a minute for a secret and process; a lost one costs nothing but freshness. */

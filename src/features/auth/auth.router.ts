@@ -108,8 +108,8 @@ function otpRoutes(verification: EmailVerificationService): Route[] {
         200: { description: 'A code is on its way', data: schemas.sentCodeData, example: schemas.sentCodeExample },
       },
       errors: ['RATE_LIMITED', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal }) => {
-        const { sent, expiresAt } = await verification.send(principal.userId);
+      handler: async ({ principal, context }) => {
+        const { sent, expiresAt } = await verification.send(principal.userId, actorOf(principal), context);
         return ok(sent ? 'A code is on its way' : 'The address is verified already', {
           sent,
           expiresAt: expiresAt?.toISOString() ?? null,
@@ -122,7 +122,8 @@ function otpRoutes(verification: EmailVerificationService): Route[] {
       operationId: 'verifyOtp',
       tag: TAG,
       summary: 'Verify the e-mail address',
-      description: 'Proves the address by the code that was mailed to it; 5 tries in 10 minutes.',
+      description:
+        'Proves the address by the code that was mailed to it; 5 tries in 10 minutes. A right code is a try as well: of many at once, those past the fifth can be refused although the address is then verified. Verified already is 200, whatever the code.',
       access: 'user',
       params: schemas.otpParams,
       success: {

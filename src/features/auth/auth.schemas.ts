@@ -63,10 +63,11 @@ export const loginBody = z
     username: login.optional().meta({ description: 'This or `email`', example: 'ada' }),
     password: typedPassword,
   })
-  .superRefine((body, context) => {
-    if ((body.email === undefined) === (body.username === undefined)) {
-      context.addIssue({ code: 'custom', path: ['email'], message: 'give either email or username' });
-    }
+  .refine((body) => (body.email === undefined) !== (body.username === undefined), {
+    path: ['email'],
+    message: 'give either email or username',
+    // Also when a field of its own is faulty: all faults are told at once.
+    when: ({ value }) => typeof value === 'object' && value !== null && !Array.isArray(value),
   });
 
 export const loginExample = { email: 'ada@example.com', password: 'correct horse battery' };

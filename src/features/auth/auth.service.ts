@@ -8,7 +8,7 @@ import { ANONYMOUS_ACTOR, type AuditActor, type AuditOrigin, type AuditRepositor
 import type { User, UserRepository } from '../users/index.ts';
 import type { EmailVerificationService } from './email-verification.service.ts';
 import type { SessionRepository } from './session.repository.ts';
-import { newRefreshToken, parseRefreshToken, REFRESH_TOKEN_TTL_MS, type RefreshToken } from './tokens.ts';
+import { REFRESH_TOKEN_TTL_MS, type RefreshToken, type RefreshTokens } from './tokens.ts';
 
 export interface AuthDependencies {
   readonly uow: UnitOfWork;
@@ -18,6 +18,7 @@ export interface AuthDependencies {
   readonly verification: EmailVerificationService;
   readonly passwordHasher: PasswordHasher;
   readonly accessTokens: AccessTokens;
+  readonly refreshTokens: RefreshTokens;
   readonly clock: Clock;
   readonly driveQuota: { readonly bytes: number; readonly objects: number };
 }
@@ -109,10 +110,10 @@ export class AuthService {
    * it was used before, which ends its session. TOKEN_EXPIRED, ACCOUNT_DISABLED.
    */
   async refresh(token: string, origin: AuditOrigin): Promise<SessionTokens> {
-    const { users, accessTokens } = this.#deps;
-    const old = parseRefreshToken(token);
+    const { users, accessTokens, refreshTokens } = this.#deps;
+    const old = refreshTokens.parse(token);
     if (!old) throw invalidRefreshToken();
-    const fresh = newRefreshToken(old.sessionId);
+    const fresh = refreshTokens.issue(old.sessionId);
     const rotation = await this.#rotate(old, fresh, origin);
     switch (rotation.outcome) {
       case 'expired':
@@ -151,6 +152,16 @@ export class AuthService {
         now,
         expiresAt: new Date(now.getTime() + REFRESH_TOKEN_TTL_MS),
       });
+      if (rotation.outcome === 'rotated') {
+        const { userId, role } = rotation;
+        await audit.append(tx, {
+          action: 'user.session_refreshed',
+          actor: actorOf({ kind: 'user', userId, role }),
+          origin,
+          subject: { type: 'user', id: userId },
+          metadata: { sessionId: old.sessionId },
+        });
+      }
       if (rotation.outcome === 'replayed') {
         await audit.append(tx, {
           action: 'user.refresh_replayed',
@@ -165,10 +176,10 @@ export class AuthService {
   }
 
   async #openSession(tx: Tx, user: User, origin: AuditOrigin): Promise<SessionTokens> {
-    const { sessions, accessTokens, clock } = this.#deps;
+    const { sessions, accessTokens, refreshTokens, clock } = this.#deps;
     const now = clock.now();
     const sessionId = newId();
-    const refresh = newRefreshToken(sessionId);
+    const refresh = refreshTokens.issue(sessionId);
     await sessions.create(tx, {
       id: sessionId,
       userId: user.id,

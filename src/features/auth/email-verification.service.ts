@@ -46,17 +46,26 @@ export class EmailVerificationService {
    * of it: a second mail would only make the first one's code useless. RATE_LIMITED: the last one is too young, or the
    * tries are used up.
    */
-  async send(userId: string): Promise<SentCode> {
-    const { uow, users, codes, clock } = this.#deps;
+  async send(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<SentCode> {
+    const { uow, users, codes, audit, clock } = this.#deps;
     const user = await users.findById(userId);
     if (!user) throw new AppError('USER_NOT_FOUND');
     if (user.emailVerifiedAt !== null) return { sent: false, expiresAt: null };
     const now = clock.now();
-    const expiresAt = await uow.run(
-      async (tx) =>
-        (await this.#put(tx, user, now)) ??
-        (await codes.adoptFirst(tx, userId, PURPOSE, { registeredAt: user.createdAt, now }, POLICY)),
-    );
+    const expiresAt = await uow.run(async (tx) => {
+      const mailed = await this.#put(tx, user, now);
+      const good =
+        mailed ?? (await codes.adoptFirst(tx, userId, PURPOSE, { registeredAt: user.createdAt, now }, POLICY));
+      if (good === null) return null;
+      await audit.append(tx, {
+        action: 'user.otp_sent',
+        actor,
+        origin,
+        subject: { type: 'user', id: userId },
+        metadata: { mailed: mailed !== null },
+      });
+      return good;
+    });
     if (expiresAt === null) throw await this.#limited(userId, now);
     return { sent: true, expiresAt };
   }
@@ -70,6 +79,9 @@ export class EmailVerificationService {
     const now = clock.now();
     const wanted = await codes.takeTry(userId, PURPOSE, POLICY, now);
     if (wanted === null) {
+      // Another request with the right code may have been first.
+      const current = await users.findById(userId);
+      if (current && current.emailVerifiedAt !== null) return current;
       const state = await codes.find(userId, PURPOSE);
       const usedUp = state !== null && state.attempts >= POLICY.maxAttempts;
       throw usedUp && state.windowStartedAt.getTime() + POLICY.windowMs > now.getTime()

@@ -4,3 +4,4 @@ export { EmailVerificationService } from './email-verification.service.ts';
 export { FirstAdminService } from './first-admin.service.ts';
 export { OneTimeCodeRepository } from './one-time-code.repository.ts';
 export { SessionRepository } from './session.repository.ts';
+export { RefreshTokens } from './tokens.ts';

@@ -12,7 +12,7 @@ export interface NewSession {
 
 /** What a refresh did, or why it did nothing. `replayed`: a token that was good once; its session has been ended. */
 export type RotateOutcome =
-  | { readonly outcome: 'rotated'; readonly userId: string }
+  | { readonly outcome: 'rotated'; readonly userId: string; readonly role: 'USER' | 'ADMIN' }
   | { readonly outcome: 'replayed'; readonly userId: string }
   | { readonly outcome: 'expired' | 'disabled' | 'unknown' };
 
@@ -24,7 +24,8 @@ export class SessionRepository {
 
   /**
    * Puts a new token in the place of the old one, by one statement: of any number of requests with one token, one gets
-   * a new one. Any other token of a living session has been used before, and ends it.
+   * a new one. Any other token of a living session has been used before, and ends it: give this only
+   * tokens that were issued.
    */
   async rotate(
     tx: Tx,
@@ -37,13 +38,13 @@ export class SessionRepository {
     },
   ): Promise<RotateOutcome> {
     const { sessionId: id, oldHash, newHash, now, expiresAt } = change;
-    const [rotated] = await tx.$queryRaw<{ user_id: string }[]>`
+    const [rotated] = await tx.$queryRaw<{ user_id: string; role: 'USER' | 'ADMIN' }[]>`
       UPDATE sessions s SET refresh_token_hash = ${newHash}, last_used_at = ${now}, expires_at = ${expiresAt}
       FROM users u
       WHERE s.id = ${id}::uuid AND s.refresh_token_hash = ${oldHash} AND s.revoked_at IS NULL AND s.expires_at > ${now}
         AND u.id = s.user_id AND u.disabled_at IS NULL
-      RETURNING s.user_id`;
-    if (rotated) return { outcome: 'rotated', userId: rotated.user_id };
+      RETURNING s.user_id, u.role::text AS role`;
+    if (rotated) return { outcome: 'rotated', userId: rotated.user_id, role: rotated.role };
     const [replayed] = await tx.session.updateManyAndReturn({
       where: { id, refreshTokenHash: { not: oldHash }, revokedAt: null },
       data: { revokedAt: now },

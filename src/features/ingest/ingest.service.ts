@@ -14,6 +14,8 @@ import { ReservedBody } from './reserved-body.ts';
 
 /** Bodies up to here are read whole first: their exact size is reserved and they cost the fewest steps. */
 const SMALL_BYTES = 64 * 1024;
+/** What an announced length may be over the body's own: a form's epilogue can't be told from the file beforehand. */
+const ANNOUNCED_SLACK_BYTES = 4 * 1024;
 
 export interface IngestInput {
   readonly space: { readonly id: string; readonly prefix: string };
@@ -26,7 +28,7 @@ export interface IngestInput {
   /** null keeps the tags of a file that is replaced. */
   readonly tags: readonly string[] | null;
   readonly body: Readable;
-  /** The length that the client's framing tells, where it does. */
+  /** The length that the client's framing tells, where it does; the body may be a little shorter. */
   readonly announcedBytes: number | undefined;
 }
 
@@ -67,6 +69,15 @@ interface Stored {
   readonly sha256: string;
 }
 
+/** Of QUOTA_EXCEEDED (API.md). */
+interface QuotaDetails {
+  readonly limit: 'bytes' | 'objects';
+  readonly quota: number;
+  readonly used: number;
+  readonly reserved: number;
+  readonly requested: number;
+}
+
 /** The one way in: every entrance for bytes ends here (DESIGN.md point 1). */
 export class IngestService {
   readonly #deps: IngestDependencies;
@@ -97,9 +108,9 @@ export class IngestService {
     target: { path: string; conflict: ConflictPolicy; contentType: string },
   ): Promise<Stored> {
     const { announcedBytes, body } = input;
-    this.#refuseLarger(announcedBytes ?? 0);
+    this.#refuseLarger((announcedBytes ?? 0) - ANNOUNCED_SLACK_BYTES);
     if (announcedBytes !== undefined && announcedBytes > SMALL_BYTES) {
-      return this.#storeStream(input, target, announcedBytes, body);
+      return this.#storeAnnounced(input, target, announcedBytes);
     }
     const head = await readHead(body, SMALL_BYTES, this.#deps.budget);
     try {
@@ -118,6 +129,28 @@ export class IngestService {
       });
     } finally {
       head.release();
+    }
+  }
+
+  /** A body that would just not fit as announced gets what is free, and is refused only when it really needs more. */
+  async #storeAnnounced(
+    input: IngestInput,
+    target: { path: string; conflict: ConflictPolicy; contentType: string },
+    bytes: number,
+  ): Promise<Stored> {
+    try {
+      return await this.#storeStream(input, target, bytes, input.body);
+    } catch (refusal) {
+      const short = shortageOf(refusal);
+      if (short === null || short > ANNOUNCED_SLACK_BYTES || short >= bytes) throw refusal;
+      // Refused while it was growing, not when it was announced.
+      if (input.body.readableDidRead) throw refusal;
+      try {
+        return await this.#storeStream(input, target, bytes - short, input.body);
+      } catch (error) {
+        // The first speaks of the whole file.
+        throw shortageOf(error) === null ? error : refusal;
+      }
     }
   }
 
@@ -218,4 +251,11 @@ export class IngestService {
     const { maxFileBytes } = this.#deps;
     if (bytes > maxFileBytes) throw new AppError('FILE_TOO_LARGE', { details: { maxBytes: maxFileBytes } });
   }
+}
+
+/** Bytes that were missing, if it was for want of bytes that a reservation was refused. */
+function shortageOf(error: unknown): number | null {
+  if (!(error instanceof AppError) || error.code !== 'QUOTA_EXCEEDED') return null;
+  const { limit, quota, used, reserved, requested } = error.details as QuotaDetails;
+  return limit === 'bytes' ? used + reserved + requested - quota : null;
 }

@@ -47,13 +47,15 @@ interface CommitRow extends CounterColumns {
 const RESERVE = { name: 'ledger_reserve', text: 'SELECT * FROM ledger_reserve($1, $2, $3)' };
 const GROW = { name: 'ledger_grow', text: 'SELECT * FROM ledger_grow($1, $2, $3, $4)' };
 const COMMIT = { name: 'ledger_commit', text: 'SELECT * FROM ledger_commit($1, $2)' };
-const RELEASE = { name: 'ledger_release', text: 'SELECT ledger_release($1, $2)' };
+const RELEASE = { name: 'ledger_release', text: 'SELECT ledger_release($1, $2, $3)' };
 const DELETE = { name: 'ledger_delete', text: 'SELECT * FROM ledger_delete($1, $2, $3)' };
 const EXPIRE = { name: 'ledger_expire', text: 'SELECT ledger_expire($1) AS expired' };
 
 const RENEW = {
   name: 'ledger_renew',
-  text: `UPDATE uploads SET lease_expires_at = now() + make_interval(secs => $2) WHERE id = ANY($1::uuid[])`,
+  // What is locked is being committed, grown or released just now: waiting for it could deadlock.
+  text: `UPDATE uploads SET lease_expires_at = now() + make_interval(secs => $2)
+    WHERE id IN (SELECT id FROM uploads WHERE id = ANY($1::uuid[]) FOR UPDATE SKIP LOCKED)`,
 };
 
 const FIND_OVERDUE = {
@@ -104,6 +106,7 @@ export class LedgerRepository {
     const json = JSON.stringify(
       items.map((item) => ({
         upload_id: item.uploadId,
+        object_key: item.objectKey,
         file_id: newId(),
         usage_id: newId(),
         stem: item.stem,
@@ -124,8 +127,9 @@ export class LedgerRepository {
     return new Map(rows.map((row) => [row.upload_id, toCommitOutcome(row)]));
   }
 
-  async release(spaceId: string, uploadId: string): Promise<void> {
-    await this.#database.query(RELEASE, [spaceId, uploadId]);
+  /** Also an object that turned up after its upload had been released is buried. */
+  async release(spaceId: string, uploadId: string, objectKey: string): Promise<void> {
+    await this.#database.query(RELEASE, [spaceId, uploadId, objectKey]);
   }
 
   /** Takes the files of these paths out of the space; answers those that were there. */

@@ -85,10 +85,10 @@ export class LedgerService {
    * after each of these three the upload is released. When the database's answer is lost the outcome is open: the lease
    * then ends by itself, and the object stays exactly if the commit took place.
    */
-  async commit(reservation: Reservation, file: Omit<CommitInput, 'uploadId'>): Promise<Committed> {
-    const { spaceId, uploadId } = reservation;
+  async commit(reservation: Reservation, file: Omit<CommitInput, 'uploadId' | 'objectKey'>): Promise<Committed> {
+    const { spaceId, uploadId, objectKey } = reservation;
     try {
-      const answer = await this.#committing.submit(spaceId, { uploadId, ...file });
+      const answer = await this.#committing.submit(spaceId, { uploadId, objectKey, ...file });
       if (answer.outcome === 'committed') return answer;
       if (answer.outcome === 'exists') throw fileExists(answer.fileId, `${file.stem}${file.suffix}`);
       if (answer.outcome === 'refused') throw quotaExceeded(answer.counters, answer.requestedBytes, 0);
@@ -101,7 +101,7 @@ export class LedgerService {
   /** Gives the room back and has whatever was stored removed; safe to repeat. */
   async release(reservation: Reservation): Promise<void> {
     this.#leases.drop(reservation.uploadId);
-    await this.#repository.release(reservation.spaceId, reservation.uploadId);
+    await this.#repository.release(reservation.spaceId, reservation.uploadId, reservation.objectKey);
   }
 
   /** Takes up to 1000 files out of a space in one statement; answers those that were there. */

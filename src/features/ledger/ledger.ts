@@ -49,6 +49,7 @@ export interface CommitAudit {
 
 export interface CommitInput {
   readonly uploadId: string;
+  readonly objectKey: string;
   /** The path without and with its ending, for `keepBoth`; the stem short enough for a number behind it. */
   readonly stem: string;
   readonly suffix: string;

@@ -10,7 +10,7 @@ const LEASE = {
   name: 'tombstones_lease',
   // Taken by moving `due_at`: another worker passes over it, and if this one dies it falls due again.
   text: `UPDATE object_tombstones SET attempts = attempts + 1,
-      due_at = now() + least(interval '1 hour', interval '1 minute' * (1 << least(attempts, 6)))
+      due_at = now() + least(interval '1 hour', interval '1 minute' * (1 << least(attempts, 6))) * (0.75 + random() / 4)
     WHERE object_key IN (
       SELECT object_key FROM object_tombstones WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
     )

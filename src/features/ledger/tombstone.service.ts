@@ -1,6 +1,6 @@
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
-import type { TombstoneRepository } from './tombstone.repository.ts';
+import type { Tombstone, TombstoneRepository } from './tombstone.repository.ts';
 
 const BATCH = 1000;
 
@@ -25,23 +25,34 @@ export class TombstoneService {
     for (;;) {
       const due = await repository.lease(BATCH);
       if (due.length === 0) return purged;
-      for (const { objectKey, origin } of due) {
-        if (origin === 'upload') await store.discard(objectKey);
-      }
-      const outcomes = await store.deleteMany(due.map(({ objectKey }) => objectKey));
+      const discarded = await this.#discardUploads(due);
+      const whole = due.filter(({ objectKey }) => !discarded.failed.has(objectKey)).map(({ objectKey }) => objectKey);
+      const outcomes = whole.length > 0 ? await store.deleteMany(whole) : [];
       const gone = outcomes.filter(({ deleted }) => deleted).map(({ key }) => key);
-      const failed = outcomes.flatMap((outcome) =>
-        outcome.deleted ? [] : [{ key: outcome.key, reason: outcome.reason }],
-      );
+      const failed = [
+        ...Array.from(discarded.failed, ([key, reason]) => ({ key, reason })),
+        ...outcomes.flatMap((outcome) => (outcome.deleted ? [] : [{ key: outcome.key, reason: outcome.reason }])),
+      ];
       await repository.bury(gone);
       if (failed.length > 0) {
         await repository.noteFailures(failed);
-        log.warn(
-          { failed: failed.length, reason: failed[0]?.reason },
-          'objects could not be removed; they are tried again',
-        );
+        log.warn({ failed: failed.length, first: failed[0] }, 'objects could not be removed; they are tried again');
       }
       purged += gone.length;
     }
+  }
+
+  /** What an interrupted transfer may have left besides an object; one that resists does not hold up the others. */
+  async #discardUploads(due: readonly Tombstone[]): Promise<{ readonly failed: ReadonlyMap<string, string> }> {
+    const failed = new Map<string, string>();
+    for (const { objectKey, origin } of due) {
+      if (origin !== 'upload') continue;
+      try {
+        await this.#deps.store.discard(objectKey);
+      } catch (error) {
+        failed.set(objectKey, error instanceof Error ? error.message : String(error));
+      }
+    }
+    return { failed };
   }
 }

@@ -1,5 +1,5 @@
 import type { Database } from '../../platform/db/database.ts';
-import { decodeCursor, encodeCursor } from '../../platform/keyset.ts';
+import { decodeCursor, encodeCursor, foreignCursor } from '../../platform/keyset.ts';
 import { endOfPrefix } from './path-range.ts';
 import type { ListFilter, ListQuery, ListSort, StoredFile } from './stored-file.ts';
 
@@ -44,6 +44,9 @@ const SORT_COLUMN = { name: 'path', date: 'uploaded_at', size: 'size_bytes' } as
   string
 >;
 
+/** How many names a page may pass in search of folders. More than a page's files, so that folders end before files do. */
+const FOLDER_WALK = 1000;
+
 export interface FilePage {
   readonly files: readonly StoredFile[];
   readonly folders: readonly string[];
@@ -72,12 +75,17 @@ export class FileRepository {
 
   /** A page by keyset: its cost does not depend on how far in the list it lies. */
   async list(spaceId: string, query: ListQuery): Promise<FilePage> {
-    return query.delimited && query.sort === 'name' && !hasFileFilter(query)
+    if (!query.delimited) {
+      const { files, behind, more } = await this.#listFiles(spaceId, query);
+      return { files, folders: [], nextCursor: more ? behind : null };
+    }
+    return query.sort === 'name' && !hasFileFilter(query)
       ? this.#listFolder(spaceId, query)
-      : this.#listFlat(spaceId, query);
+      : this.#listLevel(spaceId, query);
   }
 
-  async #listFlat(spaceId: string, query: ListQuery): Promise<FilePage> {
+  /** Up to `limit` files behind the cursor, the cursor behind them ('' before the first), and whether more follow. */
+  async #listFiles(spaceId: string, query: ListQuery) {
     const column = SORT_COLUMN[query.sort];
     const values: unknown[] = [spaceId];
     const bind = (value: unknown) => `$${values.push(value)}`;
@@ -87,9 +95,9 @@ export class FileRepository {
       if (query.sort === 'name') {
         where.push(`path ${comparison} ${bind(decodeCursor(query.cursor, 'string')[0])}`);
       } else {
-        const [position, id] = decodeCursor(query.cursor, 'number', 'string');
+        const [position, id] = decodeCursor(query.cursor, query.sort === 'date' ? 'time' : 'count', 'id');
         const value = query.sort === 'date' ? bind(new Date(position)) : bind(position);
-        where.push(`(${column}, id) ${comparison} (${value}, ${bind(uuidOrNil(id))}::uuid)`);
+        where.push(`(${column}, id) ${comparison} (${value}, ${bind(id)}::uuid)`);
       }
     }
     const tieBreak = query.sort === 'name' ? '' : `, id ${direction}`;
@@ -97,20 +105,43 @@ export class FileRepository {
       ORDER BY ${column} ${direction}${tieBreak} LIMIT ${bind(query.limit + 1)}`;
     const rows = await this.#database.query<FileRow>({ name: statementName(query), text }, values);
     const files = rows.slice(0, query.limit).map(toFile);
-    const folders =
-      query.delimited && query.cursor === undefined ? await this.#foldersBelow(spaceId, query.prefix) : [];
     const last = files.at(-1);
-    return {
-      files,
-      folders,
-      nextCursor: rows.length > query.limit && last ? encodeCursor(positionOf(last, query.sort)) : null,
-    };
+    const behind = last ? encodeCursor(positionOf(last, query.sort)) : (query.cursor ?? '');
+    return { files, behind, more: rows.length > query.limit };
+  }
+
+  /**
+   * One level whose files do not come by name, or are filtered: folders by name, then files. Between folders may lie any
+   * number of files, so a page looks for folders only so far; where it ends first, its files come and the next page goes
+   * on with both. The cursor holds both places: the last name passed, '' when there is no folder left, and the cursor of
+   * the files, '' before the first.
+   */
+  async #listLevel(spaceId: string, query: ListQuery): Promise<FilePage> {
+    const [after, filesCursor] =
+      query.cursor === undefined ? [null, ''] : decodeCursor(query.cursor, 'string', 'string');
+    const { folders, goOn } =
+      after === '' ? { folders: [], goOn: '' } : await this.#foldersAfter(spaceId, query, after);
+    const room = query.limit - folders.length;
+    const cursor = filesCursor === '' ? undefined : filesCursor;
+    const { files, behind, more } = await this.#listFiles(spaceId, { ...query, cursor, limit: room });
+    return { files, folders, nextCursor: more || goOn !== '' ? encodeCursor([goOn, behind]) : null };
+  }
+
+  /** Up to `limit` folders behind `after`, and behind which name to go on; '' when there are no more. */
+  async #foldersAfter(spaceId: string, { prefix, limit }: ListQuery, after: string | null) {
+    const walk = { prefix, order: 'asc', names: FOLDER_WALK, folders: limit + 1 } as const;
+    const entries = await this.#walk(spaceId, walk, after);
+    const found = entries.filter((entry) => entry.endsWith('/'));
+    const folders = found.slice(0, limit);
+    const goOn = (found.length > limit ? folders : entries.length === FOLDER_WALK ? entries : []).at(-1) ?? '';
+    return { folders, goOn };
   }
 
   /** One level of names: skips from each folder to what comes after it, so its cost is the page's, not the folder's. */
   async #listFolder(spaceId: string, query: ListQuery): Promise<FilePage> {
     const after = query.cursor === undefined ? null : decodeCursor(query.cursor, 'string')[0];
-    const entries = await this.#walk(spaceId, query, after, query.limit + 1);
+    const { prefix, order, limit } = query;
+    const entries = await this.#walk(spaceId, { prefix, order, names: limit + 1, folders: limit + 1 }, after);
     const page = entries.slice(0, query.limit);
     const names = page.filter((entry) => !entry.endsWith('/'));
     const rows = await this.#database.query<FileRow>(FIND_MANY, [spaceId, names]);
@@ -123,24 +154,14 @@ export class FileRepository {
     };
   }
 
-  async #foldersBelow(spaceId: string, prefix: string): Promise<string[]> {
-    const folders: string[] = [];
-    for (let after: string | null = null; folders.length < 1000; ) {
-      const entries: string[] = await this.#walk(spaceId, { prefix, order: 'asc' }, after, 1000);
-      folders.push(...entries.filter((entry) => entry.endsWith('/')));
-      after = entries.at(-1) ?? null;
-      if (entries.length < 1000) break;
-    }
-    return folders;
-  }
-
-  /** Names of files and folders (ending in `/`) directly below a prefix, in order, after `after`. */
+  /** Names of files and folders (ending in `/`) directly below a prefix, in order, after `after`, up to these numbers. */
   async #walk(
     spaceId: string,
-    { prefix, order }: Pick<ListQuery, 'prefix' | 'order'>,
+    { prefix, order, names, folders }: Pick<ListQuery, 'prefix' | 'order'> & { names: number; folders: number },
     after: string | null,
-    limit: number,
   ): Promise<string[]> {
+    // From elsewhere the walk would show what lies between there and here.
+    if (after !== null && !after.startsWith(prefix)) throw foreignCursor();
     const ascending = order === 'asc';
     const bounds = ascending
       ? { start: after === null ? prefix : pastEntry(after), within: '($3::text IS NULL OR path < $3)' }
@@ -152,19 +173,22 @@ export class FileRepository {
     // A folder's name and where to go on: behind everything in it, or behind the file.
     const split = `CASE WHEN strpos(substr(path, length($4::text) + 1), '/') > 0
       THEN substr(path, 1, length($4::text) + strpos(substr(path, length($4::text) + 1), '/')) ELSE path END`;
+    const isFolder = `(entry LIKE '%/')::int`;
     const goOn = ascending ? `CASE WHEN entry LIKE '%/' THEN left(entry, -1) || '0' ELSE entry || chr(1) END` : 'entry';
-    const text = `WITH RECURSIVE walk(entry, n) AS (
-        SELECT ${split}, 1 FROM (${next('$2::text')}) first
+    const text = `WITH RECURSIVE walk(entry, n, folders) AS (
+        SELECT entry, 1, ${isFolder} FROM (SELECT ${split} AS entry FROM (${next('$2::text')}) found) first
         UNION ALL
-        SELECT following.entry, walk.n + 1 FROM walk, LATERAL (SELECT ${split} AS entry FROM (${next(`(${goOn})`)}) found) following
-        WHERE walk.n < $5
+        SELECT following.entry, walk.n + 1, walk.folders + ${isFolder.replace('entry', 'following.entry')}
+        FROM walk, LATERAL (SELECT ${split} AS entry FROM (${next(`(${goOn})`)}) found) following
+        WHERE walk.n < $5 AND walk.folders < $6
       ) SELECT entry FROM walk ORDER BY n`;
     const rows = await this.#database.query<{ entry: string }>({ name: `files_walk_${order}`, text }, [
       spaceId,
       bounds.start,
       edge,
       prefix,
-      limit,
+      names,
+      folders,
     ]);
     return rows.map(({ entry }) => entry);
   }
@@ -209,10 +233,6 @@ function statementName(query: ListQuery): string {
 function positionOf(file: StoredFile, sort: ListSort): (string | number)[] {
   if (sort === 'name') return [file.path];
   return [sort === 'date' ? file.uploadedAt.getTime() : file.sizeBytes, file.id];
-}
-
-function uuidOrNil(text: string): string {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text : '00000000-0000-0000-0000-000000000000';
 }
 
 function toFile(row: FileRow): StoredFile {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomInt, randomUUIDv7 } from 'node:crypto';
+import { createHash, randomInt, randomUUIDv7 } from 'node:crypto';
 
 const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const UPPER = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
@@ -28,11 +28,6 @@ export function newSecretKey(): string {
 /** Six digits, `000000`..`999999`. */
 export function newOneTimeCode(): string {
   return String(randomInt(1_000_000)).padStart(6, '0');
-}
-
-/** 256 bits in base64url. */
-export function newToken(): string {
-  return randomBytes(32).toString('base64url');
 }
 
 /** SHA-256 of a text: enough for what is random itself, such as tokens. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BatchLoader } from './batch-loader.ts';
 
 /** A store whose answers come when the test lets them. */
-function controlled() {
+function controlled(now?: () => number) {
   const calls: {
     keys: readonly string[];
     answer: (values: Record<string, number>) => void;
@@ -13,6 +13,7 @@ function controlled() {
       new Promise((resolve, reject) => {
         calls.push({ keys, answer: (values) => resolve(new Map(Object.entries(values))), fail: reject });
       }),
+    now,
   );
   const call = async (index: number) => {
     while (!calls[index]) await Promise.resolve();
@@ -65,5 +66,21 @@ describe('BatchLoader', () => {
       batch.answer(Object.fromEntries(batch.keys.map((key) => [key, Number(key.slice(1))])));
     }
     expect(await Promise.all(many)).toEqual(Array.from({ length: 450 }, (_, i) => i));
+  });
+
+  it('goes past a statement that hangs', async () => {
+    let now = 0;
+    const { loader, calls, call } = controlled(() => now);
+    const hanging = loader.load('a');
+    await call(0);
+    now = 100;
+    const waiting = loader.load('b');
+    expect(calls).toHaveLength(1);
+    now = 300;
+    const hasty = loader.load('c');
+    (await call(1)).answer({ b: 2, c: 3 });
+    expect(await Promise.all([waiting, hasty])).toEqual([2, 3]);
+    (await call(0)).answer({ a: 1 });
+    expect(await hanging).toBe(1);
   });
 });

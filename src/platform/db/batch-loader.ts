@@ -2,6 +2,9 @@
 export type BatchFetch<Value> = (keys: readonly string[]) => Promise<ReadonlyMap<string, Value>>;
 
 const MAX_BATCH = 200;
+/** A statement that takes this long no longer holds up those that follow: its connection may be dead. */
+const STALLED_MS = 250;
+const MAX_UNDER_WAY = 4;
 
 interface Waiting<Value> {
   readonly promise: Promise<Value | null>;
@@ -16,11 +19,15 @@ interface Waiting<Value> {
  */
 export class BatchLoader<Value> {
   readonly #fetch: BatchFetch<Value>;
+  readonly #now: () => number;
   #waiting = new Map<string, Waiting<Value>>();
-  #busy = false;
+  #underWay = 0;
+  #startedAt = 0;
 
-  constructor(fetch: BatchFetch<Value>) {
+  /** `now`: milliseconds that only ever grow. */
+  constructor(fetch: BatchFetch<Value>, now: () => number = () => performance.now()) {
     this.#fetch = fetch;
+    this.#now = now;
   }
 
   /** The value, or null when there is none. Rejects with the statement's error. */
@@ -29,14 +36,18 @@ export class BatchLoader<Value> {
     if (known) return known.promise;
     const waiting: Waiting<Value> = Promise.withResolvers<Value | null>();
     this.#waiting.set(key, waiting);
-    if (!this.#busy) void this.#drain();
+    const stalled = this.#underWay < MAX_UNDER_WAY && this.#now() - this.#startedAt > STALLED_MS;
+    if (this.#underWay === 0 || stalled) void this.#drain();
     return waiting.promise;
   }
 
   async #drain(): Promise<void> {
-    this.#busy = true;
-    while (this.#waiting.size > 0) await this.#run(this.#takeBatch());
-    this.#busy = false;
+    this.#underWay += 1;
+    while (this.#waiting.size > 0) {
+      this.#startedAt = this.#now();
+      await this.#run(this.#takeBatch());
+    }
+    this.#underWay -= 1;
   }
 
   #takeBatch(): ReadonlyMap<string, Waiting<Value>> {

@@ -15,6 +15,7 @@ export interface DatabaseOptions {
   readonly log: Logger;
 }
 
+const QUERY_TIMEOUT_MS = 15_000;
 const INT8 = 20;
 const INT8_ARRAY = 1016;
 
@@ -42,6 +43,10 @@ export class Database {
       connectionTimeoutMillis: 10_000,
       idleTimeoutMillis: 60_000,
       keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      // A connection that has silently died, or a database that hangs, must not hold requests for ever.
+      query_timeout: QUERY_TIMEOUT_MS,
+      statement_timeout: QUERY_TIMEOUT_MS,
       types,
     });
     // Without a listener, an idle connection that breaks would end the process.

@@ -62,11 +62,20 @@ async function restoreSymlinks(packageRoot: string): Promise<void> {
       () => true,
       () => false,
     );
-    if (!present) await symlink(relative(dirname(link), join(packageRoot, source)), link).catch(ignoreExisting);
+    if (!present)
+      await symlink(relative(dirname(link), join(packageRoot, source)), link).catch((error) =>
+        explain(error, packageRoot),
+      );
   }
 }
 
-/** Two processes may mend the same package at once. */
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error;
+/** Two processes may mend the same package at once, which is fine; a folder that is not ours to write is not. */
+function explain(error: NodeJS.ErrnoException, packageRoot: string): void {
+  if (error.code === 'EEXIST') return;
+  if (error.code !== 'EACCES' && error.code !== 'EPERM' && error.code !== 'EROFS') throw error;
+  throw new Error(
+    `The embedded PostgreSQL lacks its symbolic links, which this user may not make (${error.code}): run ` +
+      `\`cd ${packageRoot} && node scripts/hydrate-symlinks.js\` as the owner of node_modules, or set DATABASE_URL`,
+    { cause: error },
+  );
 }

@@ -30,7 +30,7 @@ const START_TIMEOUT_SECONDS = 600;
 
 /** Written once, by initdb, into postgresql.conf, which is the operator's from then on. */
 const DEFAULT_SETTINGS: Readonly<Record<string, string>> = {
-  max_connections: '100',
+  max_connections: '300',
   shared_buffers: '128MB',
   timezone: 'UTC',
   log_timezone: 'UTC',

@@ -10,9 +10,9 @@ const UNAVAILABLE_SOCKET = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
 ]);
-const UNAVAILABLE_PRISMA = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028']);
+const UNAVAILABLE_PRISMA = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', 'P2034', 'P2037']);
 const UNAVAILABLE_TEXT =
-  /connection terminated|timeout exceeded when trying to connect|server closed the connection|client has encountered a connection error|can't reach database server/i;
+  /connection terminated|query read timeout|timeout exceeded when trying to connect|server closed the connection|client has encountered a connection error|can't reach database server/i;
 
 /**
  * Classifies an error of the database, through Prisma or not, by SQLSTATE (PostgreSQL appendix A), Prisma's or the
@@ -24,8 +24,8 @@ export function databaseFault(error: unknown): DatabaseFault | null {
     if (code !== null) {
       if (code === '23505' || code === 'P2002') return 'unique';
       if (code === '53100') return 'full';
-      // 08 connection, 57P shutdown or crash, 53 resources
-      if (/^(08...|57P0.|53...)$/.test(code)) return 'unavailable';
+      // 08 connection, 57P shutdown or crash, 57014 statement timeout, 53 resources, 40 rolled back for another's sake
+      if (/^(08...|57P0.|57014|53...|40...)$/.test(code)) return 'unavailable';
       if (UNAVAILABLE_SOCKET.has(code) || UNAVAILABLE_PRISMA.has(code)) return 'unavailable';
       if (/^[0-9A-Z]{5}$/.test(code)) return 'other';
     }
