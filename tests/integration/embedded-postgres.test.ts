@@ -1,8 +1,9 @@
 import { execFile, spawn } from 'node:child_process';
 import { chown, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/platform/db/embedded-postgres.ts';
@@ -112,11 +113,11 @@ describe('one process', () => {
     const first = await start();
     await first.release();
     const port = Number(new URL(first.url).port);
-    const squatter = createServer().listen(port, '127.0.0.1');
+    const squatter = await occupy(port);
     const second = await start();
     expect(new URL(second.url).port).not.toBe(String(port));
     await second.release();
-    squatter.close();
+    squatter?.close();
   });
 
   it('bears a path and a password full of special characters', async () => {
@@ -210,7 +211,7 @@ describe('after a kill -9', () => {
       const prefix = isRoot ? AS_NOBODY : [];
       const [file = 'sleep', ...args] = [...prefix, 'sleep', '600'];
       const other = spawn(file, args, { stdio: 'ignore' });
-      const squatter = state === 'listening' ? createServer((socket) => socket.end()).listen(port, '127.0.0.1') : null;
+      const squatter = state === 'listening' ? await occupy(port) : null;
       const pidFile = join(directory, 'cluster/postmaster.pid');
       const text = await readFile(pidFile, 'utf8');
       await writeFile(pidFile, text.replace(/^\d+/, String(other.pid)));
@@ -346,4 +347,20 @@ async function cloneInto(target: string): Promise<void> {
   }
   await cp(join(root, 'package.json'), join(target, 'package.json'));
   for (const name of ['pg', 'zod']) await symlink(join(root, 'node_modules', name), join(target, 'node_modules', name));
+}
+
+/** Takes a port as soon as the processes of a killed server have let it go; null when a stranger has it by now. */
+async function occupy(port: number): Promise<Server | null> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const server = createServer((socket) => socket.end());
+    const taken = await new Promise<boolean>((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) =>
+        error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
+      );
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (taken) return server;
+    await delay(100);
+  }
+  return null;
 }
