@@ -79,10 +79,11 @@ export class EmailVerificationService {
     const now = clock.now();
     const wanted = await codes.takeTry(userId, PURPOSE, POLICY, now);
     if (wanted === null) {
-      // Another request with the right code may have been first.
+      // Another request with the right code may have been first. The code goes in the transaction that verifies, so
+      // whoever finds no code here finds the user verified after it; the other way round both could be missed.
+      const state = await codes.find(userId, PURPOSE);
       const current = await users.findById(userId);
       if (current && current.emailVerifiedAt !== null) return current;
-      const state = await codes.find(userId, PURPOSE);
       const usedUp = state !== null && state.attempts >= POLICY.maxAttempts;
       throw usedUp && state.windowStartedAt.getTime() + POLICY.windowMs > now.getTime()
         ? await this.#limited(userId, now)
