@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // What is polled for comes in its own time: the log, for one, is written once a second.
+    expect: { poll: { timeout: 10_000 } },
     // Two cores: more files at once only wait for each other.
     maxWorkers: 2,
     // The report is what .ci/run counts skipped tests by.

@@ -98,7 +98,7 @@ describe('a JSON body', () => {
 test('a code in a path with a wrong method stays out of the log', async () => {
   const answer = await new ApiClient(service.baseUrl).get('/otp/verify/654321');
   expect(answer.status).toBe(405);
-  await expect.poll(() => service.server.log()).toContain(answer.error.requestId);
+  await expect.poll(() => service.server.log(), { timeout: 10_000 }).toContain(answer.error.requestId);
   expect(await service.server.log()).not.toContain('654321');
 });
 

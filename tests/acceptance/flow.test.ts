@@ -242,7 +242,7 @@ describe('an account', () => {
     const eve = await register(service);
     const otp = await service.place.latestOtp(eve.email);
     await new ApiClient(service.baseUrl).post(`/otp/verify/${otp}`);
-    await expect.poll(() => service.server.log(), { timeout: 3000 }).toMatch(/otp\/verify[^\n]*"status":401/);
+    await expect.poll(() => service.server.log(), { timeout: 10_000 }).toMatch(/otp\/verify[^\n]*"status":401/);
     expect(await service.server.log()).not.toContain(`/otp/verify/${otp}`);
   });
 });
