@@ -6,6 +6,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     // What is polled for comes in its own time: the log, for one, is written once a second.
     expect: { poll: { timeout: 10_000 } },
+    // In CI, one more try: these tests time real processes on a shared machine. A second failure is a fault.
+    retry: process.env['CI'] ? 1 : 0,
     // Two cores: more files at once only wait for each other.
     maxWorkers: 2,
     // The report is what .ci/run counts skipped tests by.
