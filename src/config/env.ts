@@ -13,6 +13,32 @@ const list = z.string().transform((value) =>
 );
 const positive = z.coerce.number().positive();
 const count = z.coerce.number().int().positive();
+const days = z.coerce.number().int().min(0);
+const SECONDS = { s: 1, sec: 1, min: 60, h: 3600, hour: 3600, day: 86_400 } as const;
+
+/** So many requests in so many seconds. */
+export interface RateLimitRule {
+  readonly points: number;
+  readonly seconds: number;
+}
+
+/** `10/min/ip` or `off`; who it is counted for is fixed for each limit and only said again. */
+function rateLimit(who: string, fallback: RateLimitRule) {
+  return z
+    .string()
+    .transform((text, context): RateLimitRule | null => {
+      if (text === 'off') return null;
+      const [, points, unit, counted] = /^([1-9]\d{0,8})\/(\w+)(?:\/(\w+))?$/.exec(text) ?? [];
+      const seconds = SECONDS[unit as keyof typeof SECONDS];
+      if (points !== undefined && seconds !== undefined && (counted === undefined || counted === who)) {
+        return { points: Number(points), seconds };
+      }
+      context.addIssue({ code: 'custom', message: `must be off or like 10/min/${who} (s, min, h or day)` });
+      return z.NEVER;
+    })
+    .default(fallback);
+}
+
 const url = (protocols: RegExp, what: string) =>
   z.string().refine((value) => URL.canParse(value) && protocols.test(new URL(value).protocol), `must be ${what}`);
 
@@ -56,6 +82,11 @@ const environment = z.object({
   MAX_FILE_BYTES: count.default(5 * 1024 * GIB),
   DRIVE_QUOTA_GB: positive.default(5),
   DRIVE_QUOTA_OBJECTS: count.default(10_000),
+  RATE_LIMIT_AUTH: rateLimit('ip', { points: 10, seconds: 60 }),
+  RATE_LIMIT_UPLOAD: rateLimit('key', { points: 600, seconds: 60 }),
+  RATE_LIMIT_API: rateLimit('principal', { points: 6000, seconds: 60 }),
+  ACCOUNT_DELETION_GRACE_DAYS: days.max(3650).default(30),
+  AUDIT_RETENTION_DAYS: days.max(36_500).default(365),
   ROLE: z.enum(['all', 'api', 'worker']).default('all'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
@@ -112,6 +143,21 @@ export interface Config {
     readonly driveQuotaBytes: number;
     readonly driveQuotaObjects: number;
   };
+  /** null: without a limit. */
+  readonly rateLimits: {
+    /** Of an address on what proves who somebody is; counted over all processes. */
+    readonly auth: RateLimitRule | null;
+    /** Of a key, or of a user, on uploads. */
+    readonly upload: RateLimitRule | null;
+    /** Of a key, of a user, or of an address that proves nothing. */
+    readonly api: RateLimitRule | null;
+  };
+  readonly retention: {
+    /** Between asking for the deletion of an account and its erasure. */
+    readonly accountDeletionGraceDays: number;
+    /** null: for ever. */
+    readonly auditDays: number | null;
+  };
   readonly role: 'all' | 'api' | 'worker';
   readonly logLevel: Environment['LOG_LEVEL'];
 }
@@ -162,6 +208,11 @@ export function loadConfig(variables: Record<string, string | undefined> = proce
       maxFileBytes: env.MAX_FILE_BYTES,
       driveQuotaBytes: Math.round(env.DRIVE_QUOTA_GB * GIB),
       driveQuotaObjects: env.DRIVE_QUOTA_OBJECTS,
+    },
+    rateLimits: { auth: env.RATE_LIMIT_AUTH, upload: env.RATE_LIMIT_UPLOAD, api: env.RATE_LIMIT_API },
+    retention: {
+      accountDeletionGraceDays: env.ACCOUNT_DELETION_GRACE_DAYS,
+      auditDays: env.AUDIT_RETENTION_DAYS === 0 ? null : env.AUDIT_RETENTION_DAYS,
     },
     role: env.ROLE,
     logLevel: env.LOG_LEVEL,

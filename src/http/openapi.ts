@@ -50,6 +50,8 @@ function accessErrors(access: Access): ErrorCode[] {
     'AMBIGUOUS_CREDENTIALS',
     'DEPENDENCY_UNAVAILABLE',
   ];
+  if (access === 'leaving') return user;
+  user.push('ACCOUNT_DELETION_PENDING');
   if (access === 'user') return user;
   if (access === 'verified') return [...user, 'EMAIL_NOT_VERIFIED'];
   if (access === 'admin') return [...user, 'EMAIL_NOT_VERIFIED', 'FORBIDDEN'];

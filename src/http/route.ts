@@ -51,6 +51,8 @@ export interface RouteSpec<A extends Access, P, Q, B> {
   readonly summary: string;
   readonly description: string;
   readonly access: A;
+  /** Which rate limit holds: `api` unless told; `auth` for whatever proves who somebody is and could be guessed at. */
+  readonly limit?: 'auth' | 'upload' | 'api' | 'none';
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;

@@ -205,7 +205,13 @@ describe('the mail job', () => {
       close: () => real.close(),
     });
     await uow.run((tx) =>
-      mail.sendRejected(tx, 'ada@example.com', { keyName: 'k', storageGB: 1, objects: 1, comment: null }),
+      mail.sendRejected(tx, 'ada@example.com', {
+        requestType: 'CREATE',
+        keyName: 'k',
+        storageGB: 1,
+        objects: 1,
+        comment: null,
+      }),
     );
     await failed.promise;
     expect(server.received).toEqual([]);
@@ -232,6 +238,7 @@ describe('the mail job', () => {
       mail.sendNewRequest(tx, ['one@example.com', 'two@example.com'], {
         requestId: newId(),
         requester: 'Ada "<script>" & Co',
+        requestType: 'CREATE',
         keyName: 'a\u2028Bcc: x@example.com <img src=x>',
         storageGB: 0.5,
         objects: 10_000,

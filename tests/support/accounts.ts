@@ -53,6 +53,11 @@ export class Caller {
   readonly id: string;
   readonly refreshToken: string;
 
+  /** For requests that the methods here do not make. */
+  get token(): string {
+    return this.#token;
+  }
+
   constructor(app: Express, session: SessionData) {
     this.#app = app;
     this.#token = session.token;
@@ -75,12 +80,16 @@ export class Caller {
     return supertest(this.#app).post(`/api${path}`).auth(this.#token, { type: 'bearer' }).send(body);
   }
 
+  async put(path: string, body?: object): Promise<Reply> {
+    return supertest(this.#app).put(`/api${path}`).auth(this.#token, { type: 'bearer' }).send(body);
+  }
+
   async patch(path: string, body?: object): Promise<Reply> {
     return supertest(this.#app).patch(`/api${path}`).auth(this.#token, { type: 'bearer' }).send(body);
   }
 
-  async delete(path: string): Promise<Reply> {
-    return supertest(this.#app).delete(`/api${path}`).auth(this.#token, { type: 'bearer' });
+  async delete(path: string, body?: object): Promise<Reply> {
+    return supertest(this.#app).delete(`/api${path}`).auth(this.#token, { type: 'bearer' }).send(body);
   }
 }
 
@@ -170,13 +179,13 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-/** Starts a service of one process, on a clock that can be moved. */
-export async function startAccounts(): Promise<Site> {
+/** Starts a service of one process, on a clock that can be moved; without rate limits unless `environment` sets them. */
+export async function startAccounts(environment: Readonly<Record<string, string>> = {}): Promise<Site> {
   const database = await createTestDatabase();
   const clock = new MovableClock();
   const processes: Accounts[] = [];
   const start = async (workers: boolean) => {
-    const accounts = new Accounts(await startOn(database, clock, workers), clock);
+    const accounts = new Accounts(await startOn(database, clock, workers, environment), clock);
     processes.push(accounts);
     return accounts;
   };
@@ -190,10 +199,19 @@ export async function startAccounts(): Promise<Site> {
   };
 }
 
-function startOn(database: TestDatabase, clock: Clock, workers: boolean): Promise<TestApp> {
+function startOn(
+  database: TestDatabase,
+  clock: Clock,
+  workers: boolean,
+  overrides: Readonly<Record<string, string>>,
+): Promise<TestApp> {
   const environment = {
     JWT_SECRET: 'a secret of the tests, and of nothing else',
     ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
+    RATE_LIMIT_AUTH: 'off',
+    RATE_LIMIT_UPLOAD: 'off',
+    RATE_LIMIT_API: 'off',
+    ...overrides,
   };
   return startTestApp({ database, clock, workers, environment });
 }

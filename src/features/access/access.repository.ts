@@ -34,6 +34,7 @@ export interface SessionState {
   readonly role: 'USER' | 'ADMIN';
   readonly emailVerified: boolean;
   readonly disabled: boolean;
+  readonly leaving: boolean;
   readonly ended: boolean;
   readonly space: SpaceSnapshot;
 }
@@ -59,7 +60,7 @@ const FIND_KEYS = {
 const FIND_SESSIONS = {
   name: 'access_find_sessions',
   text: `SELECT json_build_object('role', u.role, 'emailVerified', u.email_verified_at IS NOT NULL,
-      'disabled', u.disabled_at IS NOT NULL, 'ended', s.revoked_at IS NOT NULL OR s.expires_at <= now(),
+      'disabled', u.disabled_at IS NOT NULL, 'leaving', u.deletion_due_at IS NOT NULL, 'ended', s.revoked_at IS NOT NULL OR s.expires_at <= now(),
       'userId', s.user_id, 'space', ${SPACE_JSON})::text AS state, s.id AS key
     FROM sessions s
     JOIN users u ON u.id = s.user_id

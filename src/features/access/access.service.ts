@@ -72,8 +72,8 @@ export class AccessService {
     const state = await this.#deps.repository.findSession(sessionId, userId);
     if (!state || state.ended) throw new AppError('UNAUTHENTICATED', { message: 'The session has ended' });
     if (state.disabled) throw new AppError('ACCOUNT_DISABLED');
-    const { role, emailVerified, space } = state;
-    return { kind: 'user', userId, sessionId, role, emailVerified, space };
+    const { role, emailVerified, leaving, space } = state;
+    return { kind: 'user', userId, sessionId, role, emailVerified, leaving, space };
   }
 
   async #key(credentials: Credentials): Promise<KeyPrincipal> {
@@ -149,6 +149,8 @@ function assertPermission(key: KeyPrincipal, access: Access): void {
 }
 
 function assertRank(user: UserPrincipal, access: Access): void {
+  if (access === 'leaving') return;
+  if (user.leaving) throw new AppError('ACCOUNT_DELETION_PENDING');
   if (access !== 'user' && !user.emailVerified) throw new AppError('EMAIL_NOT_VERIFIED');
   if (access === 'admin' && user.role !== 'ADMIN') throw new AppError('FORBIDDEN');
 }

@@ -1,21 +1,20 @@
+import type { SpaceCounters } from '../ledger/index.ts';
+
 /** What a key may do in its pocket; a user may do all of it in the own drive. */
 export const PERMISSIONS = ['read', 'write', 'delete', 'list'] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
-/** Who may call a route. `space:*` takes a key (with that permission) or a verified user (whose drive it is). */
-export type Access = 'anyone' | 'user' | 'verified' | 'admin' | 'space:any' | `space:${Permission}`;
+/**
+ * Who may call a route. `leaving`: any user, also one whose account is about to be deleted; `user`: an unverified one too.
+ * `space:*` takes a key (with that permission) or a verified user (whose drive it is).
+ */
+export type Access = 'anyone' | 'leaving' | 'user' | 'verified' | 'admin' | 'space:any' | `space:${Permission}`;
 
-/** A space's row as it stood when the request was authorized. Bytes and counts are whole numbers below 2^53. */
-export interface SpaceSnapshot {
+/** A space's row as it stood when the request was authorized. */
+export interface SpaceSnapshot extends SpaceCounters {
   readonly id: string;
   readonly kind: 'KEY' | 'DRIVE';
   readonly prefix: string;
-  readonly quotaBytes: number;
-  readonly quotaObjects: number;
-  readonly usedBytes: number;
-  readonly usedObjects: number;
-  readonly reservedBytes: number;
-  readonly reservedObjects: number;
   readonly updatedAt: Date;
 }
 
@@ -25,6 +24,8 @@ export interface UserPrincipal {
   readonly sessionId: string;
   readonly role: 'USER' | 'ADMIN';
   readonly emailVerified: boolean;
+  /** The account is about to be deleted. */
+  readonly leaving: boolean;
   readonly space: SpaceSnapshot;
 }
 
@@ -43,7 +44,7 @@ export type Principal = UserPrincipal | KeyPrincipal;
 /** The principal that a route with this access gets. */
 export type PrincipalFor<A extends Access> = A extends 'anyone'
   ? null
-  : A extends 'user' | 'verified' | 'admin'
+  : A extends 'leaving' | 'user' | 'verified' | 'admin'
     ? UserPrincipal
     : Principal;
 

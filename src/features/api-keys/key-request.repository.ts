@@ -2,6 +2,7 @@ import type { Database } from '../../platform/db/database.ts';
 import type { Prisma } from '../../platform/db/generated/client.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
 import type { Permission } from '../access/index.ts';
+import { USER_COLUMNS } from '../users/index.ts';
 import type { KeyRequest, KeyRequestWithUser, Page, PageRequest, RequestStatus } from './key-request.ts';
 import { toPage } from './page.ts';
 
@@ -27,22 +28,8 @@ export interface Verdict {
   readonly reviewedAt: Date;
 }
 
-const USER = {
-  select: {
-    id: true,
-    email: true,
-    username: true,
-    name: true,
-    role: true,
-    emailVerifiedAt: true,
-    disabledAt: true,
-    createdAt: true,
-    updatedAt: true,
-  },
-} as const;
-
 const INCLUDE = { apiKey: { select: { accessKeyId: true } } } satisfies Prisma.ApiKeyRequestInclude;
-const INCLUDE_USER = { ...INCLUDE, user: USER } satisfies Prisma.ApiKeyRequestInclude;
+const INCLUDE_USER = { ...INCLUDE, user: { select: USER_COLUMNS } } satisfies Prisma.ApiKeyRequestInclude;
 
 type Row = Prisma.ApiKeyRequestGetPayload<{ include: typeof INCLUDE }>;
 

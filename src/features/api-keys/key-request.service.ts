@@ -67,6 +67,7 @@ export class KeyRequestService {
       await mail.sendNewRequest(tx, await users.findAdminEmails(tx), {
         requestId: request.id,
         requester: user.name === null ? user.email : `${user.name} <${user.email}>`,
+        requestType: request.requestType,
         keyName: request.keyName,
         storageGB: request.requestedStorageGB,
         objects: request.requestedObjects,

@@ -124,6 +124,7 @@ export class KeyReviewService {
       metadata: { grantedStorageGB: grant.storageGB, grantedObjects: grant.objects, requesterId: request.userId },
     });
     await mail.sendApproved(tx, request.user.email, {
+      requestType: request.requestType,
       keyName: request.keyName,
       storageGB: grant.storageGB,
       objects: grant.objects,
@@ -158,6 +159,7 @@ export class KeyReviewService {
       metadata: { requesterId: request.userId },
     });
     await mail.sendRejected(tx, request.user.email, {
+      requestType: request.requestType,
       keyName: request.keyName,
       storageGB: request.requestedStorageGB,
       objects: request.requestedObjects,

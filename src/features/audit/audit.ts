@@ -1,22 +1,49 @@
 /** Everything that is recorded. Append-only: exports and filters rely on the names. */
-export type AuditAction =
-  | 'user.register'
-  | 'user.login'
-  | 'user.login_failed'
-  | 'user.logout'
-  | 'user.session_refreshed'
-  | 'user.refresh_replayed'
-  | 'user.otp_sent'
-  | 'user.email_verified'
-  | 'request.create'
-  | 'request.approve'
-  | 'request.reject'
-  | 'request.withdraw'
-  | 'key.claim'
-  | 'key.revoke'
-  | 'file.upload'
-  | 'file.delete'
-  | 'system.admin_created';
+export const AUDIT_ACTIONS = [
+  'user.register',
+  'user.login',
+  'user.login_failed',
+  'user.logout',
+  'user.logout_all',
+  'user.session_ended',
+  'user.session_refreshed',
+  'user.refresh_replayed',
+  'user.otp_sent',
+  'user.email_verified',
+  'user.profile_changed',
+  'user.email_changed',
+  'user.photo_changed',
+  'user.photo_deleted',
+  'user.password_changed',
+  'user.password_reset_requested',
+  'user.password_reset',
+  'user.delete',
+  'user.restore',
+  'user.erase',
+  'request.create',
+  'request.approve',
+  'request.reject',
+  'request.withdraw',
+  'key.claim',
+  'key.change',
+  'key.rotate',
+  'key.secret_retired',
+  'key.revoke',
+  'quota.exceeded',
+  'file.upload',
+  'file.download',
+  'file.link',
+  'file.delete',
+  'admin.user_disable',
+  'admin.user_enable',
+  'admin.role_change',
+  'admin.drive_quota_change',
+  'admin.key_quota_change',
+  'admin.audit_export',
+  'system.admin_created',
+  'system.audit_purge',
+] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 /** Who acted. */
 export interface AuditActor {

@@ -59,6 +59,15 @@ export class SessionRepository {
     return { outcome: session.expiresAt <= now ? 'expired' : 'disabled' };
   }
 
+  /** Ends all of the user's sessions but `exceptId`; answers how many were alive. */
+  async revokeAll(tx: Tx, userId: string, now: Date, exceptId: string | null = null): Promise<number> {
+    const { count } = await tx.session.updateMany({
+      where: { userId, revokedAt: null, expiresAt: { gt: now }, ...(exceptId === null ? {} : { id: { not: exceptId } }) },
+      data: { revokedAt: now },
+    });
+    return count;
+  }
+
   /** Ends a session of this user; false when it had ended before. */
   async revoke(tx: Tx, userId: string, sessionId: string, now: Date): Promise<boolean> {
     const { count } = await tx.session.updateMany({

@@ -4,8 +4,21 @@ import type { Tx } from '../../platform/db/unit-of-work.ts';
 import type { JobSender } from '../../platform/queue/job-queue.ts';
 import { mailSendJob } from './mail.jobs.ts';
 import { sealLetter } from './sealed-mail.ts';
+import {
+  accountDeletionMail,
+  emailChangedMail,
+  otpMail,
+  passwordChangedMail,
+  passwordResetMail,
+} from './templates/account-mails.ts';
+import {
+  approvedMail,
+  keyRevokedMail,
+  newRequestMail,
+  type RequestFacts,
+  rejectedMail,
+} from './templates/key-mails.ts';
 import type { MailContent } from './templates/layout.ts';
-import { approvedMail, newRequestMail, otpMail, type RequestFacts, rejectedMail } from './templates/templates.ts';
 
 export interface MailDependencies {
   readonly queue: JobSender;
@@ -28,8 +41,34 @@ export class MailService {
 
   /** `expiresAt`: when the code ends, and with it the use of the mail. */
   async sendOtp(tx: Tx, to: string, otp: { readonly code: string; readonly expiresAt: Date }): Promise<void> {
-    const validMinutes = Math.round((otp.expiresAt.getTime() - this.#deps.clock.now().getTime()) / 60_000);
-    await this.#send(tx, [to], otpMail({ code: otp.code, validMinutes }), otp.expiresAt);
+    await this.#send(tx, [to], otpMail(this.#codeInput(otp)), otp.expiresAt);
+  }
+
+  async sendPasswordReset(tx: Tx, to: string, otp: { readonly code: string; readonly expiresAt: Date }): Promise<void> {
+    await this.#send(tx, [to], passwordResetMail(this.#codeInput(otp)), otp.expiresAt);
+  }
+
+  /** `ip`: from where. */
+  async sendPasswordChanged(tx: Tx, to: string, ip: string | null): Promise<void> {
+    await this.#send(tx, [to], passwordChangedMail({ at: this.#deps.clock.now(), ip }), null);
+  }
+
+  /** `to`: the address until now. */
+  async sendEmailChanged(tx: Tx, to: string, change: { newEmail: string; ip: string | null }): Promise<void> {
+    await this.#send(tx, [to], emailChangedMail({ at: this.#deps.clock.now(), ...change }), null);
+  }
+
+  async sendAccountDeletion(tx: Tx, to: string, deletion: { dueAt: Date; byAdmin: boolean }): Promise<void> {
+    const restoreUrl = this.#url('/api/users/account/restore');
+    await this.#send(tx, [to], accountDeletionMail({ ...deletion, restoreUrl }), null);
+  }
+
+  async sendKeyRevoked(
+    tx: Tx,
+    to: string,
+    key: { readonly keyName: string; readonly accessKeyId: string; readonly byAdmin: boolean },
+  ): Promise<void> {
+    await this.#send(tx, [to], keyRevokedMail(key), null);
   }
 
   async sendNewRequest(
@@ -52,6 +91,11 @@ export class MailService {
 
   async sendRejected(tx: Tx, to: string, request: RequestFacts & { readonly comment: string | null }): Promise<void> {
     await this.#send(tx, [to], rejectedMail(request), null);
+  }
+
+  #codeInput({ code, expiresAt }: { readonly code: string; readonly expiresAt: Date }) {
+    const validMinutes = Math.round((expiresAt.getTime() - this.#deps.clock.now().getTime()) / 60_000);
+    return { code, validMinutes };
   }
 
   /** A job for each recipient, so that one bad address holds up nobody else. */

@@ -24,7 +24,8 @@ export interface UserWithPassword {
   readonly passwordHash: string;
 }
 
-const COLUMNS = {
+/** All of a user's row that may leave the database. */
+export const USER_COLUMNS = {
   id: true,
   email: true,
   username: true,
@@ -32,6 +33,9 @@ const COLUMNS = {
   role: true,
   emailVerifiedAt: true,
   disabledAt: true,
+  deletionRequestedAt: true,
+  deletionDueAt: true,
+  deletionByAdmin: true,
   createdAt: true,
   updatedAt: true,
 } satisfies Prisma.UserSelect;
@@ -56,7 +60,7 @@ export class UserRepository {
           createdAt,
           updatedAt: createdAt,
         },
-        select: COLUMNS,
+        select: USER_COLUMNS,
       });
       await tx.space.create({
         data: {
@@ -79,7 +83,7 @@ export class UserRepository {
   }
 
   findById(id: string): Promise<User | null> {
-    return this.#database.prisma.user.findUnique({ where: { id }, select: COLUMNS });
+    return this.#database.prisma.user.findUnique({ where: { id }, select: USER_COLUMNS });
   }
 
   /** By e-mail address or username, whichever is given. */
@@ -88,7 +92,7 @@ export class UserRepository {
   ): Promise<UserWithPassword | null> {
     const where =
       'email' in login ? { emailKey: comparisonKey(login.email) } : { usernameKey: comparisonKey(login.username) };
-    const row = await this.#database.prisma.user.findUnique({ where, select: { ...COLUMNS, passwordHash: true } });
+    const row = await this.#database.prisma.user.findUnique({ where, select: { ...USER_COLUMNS, passwordHash: true } });
     if (!row) return null;
     const { passwordHash, ...user } = row;
     return { user, passwordHash };
@@ -100,7 +104,7 @@ export class UserRepository {
    */
   async noteLogin(tx: Tx, id: string, passwordHash: string, at: Date): Promise<boolean> {
     const changed = await tx.$executeRaw`
-      UPDATE users SET last_login_at = ${at}
+      UPDATE users SET last_login_at = ${at}, login_count = login_count + 1
       WHERE id = ${id}::uuid AND password_hash = ${passwordHash} AND disabled_at IS NULL`;
     return changed === 1;
   }
@@ -110,7 +114,7 @@ export class UserRepository {
     const [row] = await tx.user.updateManyAndReturn({
       where: { id, emailKey: comparisonKey(email), emailVerifiedAt: null },
       data: { emailVerifiedAt: at, updatedAt: at },
-      select: COLUMNS,
+      select: USER_COLUMNS,
     });
     return row ?? null;
   }
@@ -118,6 +122,34 @@ export class UserRepository {
   async hasAdmin(tx: Tx | null): Promise<boolean> {
     const client = tx ?? this.#database.prisma;
     return (await client.user.findFirst({ where: { role: 'ADMIN' }, select: { id: true } })) !== null;
+  }
+
+  /**
+   * Of two transactions that may take an admin away (demote, disable, delete), the second one waits here for the first,
+   * so that what `hasOtherAbleAdmin` says afterwards holds until the end.
+   */
+  async lockAdmins(tx: Tx): Promise<void> {
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('pockity:admins', 0))`;
+  }
+
+  /** Whether somebody else can act as admin: verified, not disabled, not about to be deleted. */
+  async hasOtherAbleAdmin(tx: Tx, id: string): Promise<boolean> {
+    const other = await tx.user.findFirst({
+      where: { id: { not: id }, role: 'ADMIN', disabledAt: null, deletionDueAt: null, emailVerifiedAt: { not: null } },
+      select: { id: true },
+    });
+    return other !== null;
+  }
+
+  /** With the hash of the password; null when there is no such user. */
+  async findWithPassword(id: string): Promise<UserWithPassword | null> {
+    const row = await this.#database.prisma.user.findUnique({
+      where: { id },
+      select: { ...USER_COLUMNS, passwordHash: true },
+    });
+    if (!row) return null;
+    const { passwordHash, ...user } = row;
+    return { user, passwordHash };
   }
 
   /** Of two transactions that both mean to make the first admin, the second one waits here for the first. */
@@ -128,7 +160,7 @@ export class UserRepository {
   /** Addresses of the admins who can act. */
   async findAdminEmails(tx: Tx): Promise<string[]> {
     const rows = await tx.user.findMany({
-      where: { role: 'ADMIN', disabledAt: null, emailVerifiedAt: { not: null } },
+      where: { role: 'ADMIN', disabledAt: null, deletionDueAt: null, emailVerifiedAt: { not: null } },
       select: { email: true },
       orderBy: { id: 'asc' },
     });

@@ -7,6 +7,11 @@ export interface User {
   readonly role: 'USER' | 'ADMIN';
   readonly emailVerifiedAt: Date | null;
   readonly disabledAt: Date | null;
+  readonly deletionRequestedAt: Date | null;
+  /** From when on the account is erased. */
+  readonly deletionDueAt: Date | null;
+  /** An admin asked for the deletion: the owner cannot undo it. */
+  readonly deletionByAdmin: boolean;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }

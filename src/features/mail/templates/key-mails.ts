@@ -5,23 +5,11 @@ const SUBJECT_LENGTH = 120;
 
 /** What was asked for, in the words of a mail. */
 export interface RequestFacts {
+  /** A key, or more room in one. */
+  readonly requestType: 'CREATE' | 'UPGRADE';
   readonly keyName: string;
   readonly storageGB: number;
   readonly objects: number;
-}
-
-/** The code that proves an address; the text part holds it at the end of a line of its own. */
-export function otpMail(input: { readonly code: string; readonly validMinutes: number }): MailContent {
-  const { code, validMinutes } = input;
-  return layout({
-    subject: 'Your Pockity verification code',
-    title: 'Verify your e-mail address',
-    text: [`Your code: ${code}`, '', `It is valid for ${validMinutes} minutes. Nobody at Pockity will ask you for it.`],
-    body: html`${paragraph('Enter this code to verify your e-mail address:')}
-<p style="margin:0 0 16px;font-size:32px;font-weight:700;letter-spacing:6px;font-family:ui-monospace,monospace"><span>${code}</span></p>
-${paragraph(`It is valid for ${validMinutes} minutes. Nobody at Pockity will ask you for it.`)}`,
-    reason: 'You get this because somebody registered with this address. If that was not you, ignore it.',
-  });
 }
 
 /** To admins: somebody asks for a key. */
@@ -33,6 +21,7 @@ export function newRequestMail(
     readonly reviewUrl: string;
   },
 ): MailContent {
+  const upgrade = input.requestType === 'UPGRADE';
   const rows = [
     ['From', input.requester],
     ['Key', input.keyName],
@@ -42,15 +31,15 @@ export function newRequestMail(
     ['Request', input.requestId],
   ] as const;
   return layout({
-    subject: subject(`New API key request: ${input.keyName}`),
-    title: 'A new API key request waits for review',
+    subject: subject(`${upgrade ? 'API key upgrade request' : 'New API key request'}: ${input.keyName}`),
+    title: upgrade ? 'A request for more room waits for review' : 'A new API key request waits for review',
     text: [...factLines(rows), '', 'Approve or reject it:', `PATCH ${input.reviewUrl}`],
     body: html`${facts(rows)}${paragraph('Approve or reject it:')}${paragraph(html`<code>PATCH ${input.reviewUrl}</code>`)}`,
     reason: 'You get this because you are an admin of this Pockity.',
   });
 }
 
-/** To the requester: the key exists, and its secret waits to be claimed. */
+/** To the requester: the key exists and its secret waits to be claimed, or its room has grown. */
 export function approvedMail(
   input: RequestFacts & { readonly accessKeyId: string; readonly comment: string | null; readonly claimUrl: string },
 ): MailContent {
@@ -61,6 +50,16 @@ export function approvedMail(
     ['Objects', input.objects.toLocaleString('en-US')],
   ];
   if (input.comment !== null) rows.push(['Comment', input.comment]);
+  if (input.requestType === 'UPGRADE') {
+    const done = 'The new limits hold from now on; the secret stays as it is.';
+    return layout({
+      subject: subject(`Your API key upgrade is approved: ${input.keyName}`),
+      title: 'Your API key has more room',
+      text: [...factLines(rows), '', done],
+      body: html`${facts(rows)}${paragraph(done)}`,
+      reason: 'You get this because you asked for more room in an API key.',
+    });
+  }
   const claim = 'Claim the secret key. It is shown once and to nobody but you:';
   return layout({
     subject: subject(`Your API key is approved: ${input.keyName}`),
@@ -68,6 +67,29 @@ export function approvedMail(
     text: [...factLines(rows), '', claim, `POST ${input.claimUrl}`],
     body: html`${facts(rows)}${paragraph(claim)}${paragraph(html`<code>POST ${input.claimUrl}</code>`)}`,
     reason: 'You get this because you asked for an API key.',
+  });
+}
+
+/** To the owner: the key lets nobody in any more. */
+export function keyRevokedMail(input: {
+  readonly keyName: string;
+  readonly accessKeyId: string;
+  readonly byAdmin: boolean;
+}): MailContent {
+  const rows = [
+    ['Key', input.keyName],
+    ['Access key id', input.accessKeyId],
+  ] as const;
+  const what = input.byAdmin ? 'An admin has revoked this key.' : 'This key was revoked from your account.';
+  const next = input.byAdmin
+    ? 'Its next request fails; its files stay.'
+    : 'Its next request fails; its files stay. If it was not you, change your password at once.';
+  return layout({
+    subject: subject(`Your API key is revoked: ${input.keyName}`),
+    title: 'Your API key is revoked',
+    text: [...factLines(rows), '', what, next],
+    body: html`${facts(rows)}${paragraph(what)}${paragraph(next)}`,
+    reason: 'You get this because the key is yours.',
   });
 }
 
@@ -79,10 +101,11 @@ export function rejectedMail(input: RequestFacts & { readonly comment: string | 
     ['Objects', input.objects.toLocaleString('en-US')],
   ];
   if (input.comment !== null) rows.push(['Comment', input.comment]);
+  const what = input.requestType === 'UPGRADE' ? 'upgrade' : 'request';
   const next = 'You may ask again with other numbers or another reason.';
   return layout({
-    subject: subject(`Your API key request was rejected: ${input.keyName}`),
-    title: 'Your API key request was rejected',
+    subject: subject(`Your API key ${what} was rejected: ${input.keyName}`),
+    title: `Your API key ${what} was rejected`,
     text: [...factLines(rows), '', next],
     body: html`${facts(rows)}${paragraph(next)}`,
     reason: 'You get this because you asked for an API key.',
