@@ -17,7 +17,6 @@ import {
   EmailVerificationService,
   FirstAdminService,
   OneTimeCodeRepository,
-  PasswordCheckService,
   RefreshTokens,
   SessionRepository,
 } from './features/auth/index.ts';
@@ -151,7 +150,6 @@ function composeAccounts(
     clock,
     driveQuota,
   });
-  const passwordCheck = new PasswordCheckService({ users, passwordHasher });
   const firstAdmin = new FirstAdminService({ uow, users, audit, passwordHasher, clock, driveQuota });
   const keys = new ApiKeyService({ uow, keys: keyRepository, audit, secretHasher, sealer, clock });
   const requests = new KeyRequestService({ uow, requests: requestRepository, users, audit, mail, clock });

@@ -62,7 +62,12 @@ export class SessionRepository {
   /** Ends all of the user's sessions but `exceptId`; answers how many were alive. */
   async revokeAll(tx: Tx, userId: string, now: Date, exceptId: string | null = null): Promise<number> {
     const { count } = await tx.session.updateMany({
-      where: { userId, revokedAt: null, expiresAt: { gt: now }, ...(exceptId === null ? {} : { id: { not: exceptId } }) },
+      where: {
+        userId,
+        revokedAt: null,
+        expiresAt: { gt: now },
+        ...(exceptId === null ? {} : { id: { not: exceptId } }),
+      },
       data: { revokedAt: now },
     });
     return count;
