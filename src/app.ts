@@ -8,6 +8,7 @@ import { docsRouter } from './http/docs-page.ts';
 import { errorHandler } from './http/error-handler.ts';
 import { refuseUnmetHttp } from './http/middleware/refuse-unmet-http.ts';
 import { buildOpenApi } from './http/openapi.ts';
+import type { RateLimiters } from './http/rate-limits.ts';
 import { requestLog } from './http/request-log.ts';
 import type { Route } from './http/route.ts';
 import { buildRouter } from './http/router.ts';
@@ -16,6 +17,7 @@ import type { Logger } from './platform/logging/logger.ts';
 export interface AppOptions {
   readonly routes: readonly Route[];
   readonly access: AccessService;
+  readonly limits: RateLimiters;
   readonly version: string;
   readonly log: Logger;
   readonly trustProxy: boolean | number | string[];
@@ -33,11 +35,14 @@ const EXPOSED_HEADERS = [
   'etag',
   'content-range',
   'retry-after',
+  'ratelimit-limit',
+  'ratelimit-remaining',
+  'ratelimit-reset',
 ];
 
 /** The Express application, complete and not listening. */
 export function createApp(options: AppOptions): Express {
-  const { routes, access, publicUrl } = options;
+  const { routes, access, limits, publicUrl } = options;
   const app = express();
   app.disable('x-powered-by');
   // JSON answers are not worth a hash each; content has validators of its own.
@@ -75,7 +80,7 @@ export function createApp(options: AppOptions): Express {
   if (objectHandler) app.use('/objects', (req, res, next) => objectHandler(restored(req), res).catch(next));
   const api = buildRouter(
     routes.filter(({ root }) => !root),
-    { access, publicUrl },
+    { access, limits, publicUrl },
   );
   app.use('/api/v1', api);
   app.use('/api', api);
@@ -83,7 +88,7 @@ export function createApp(options: AppOptions): Express {
   app.use(
     buildRouter(
       routes.filter(({ root }) => root),
-      { access, publicUrl },
+      { access, limits, publicUrl },
     ),
   );
   app.use((req, _res, next) =>

@@ -41,6 +41,7 @@ import {
 } from './features/storage/index.ts';
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
 import { UserRepository } from './features/users/index.ts';
+import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import type { Clock } from './platform/clock/clock.ts';
@@ -52,6 +53,7 @@ import type { Logger } from './platform/logging/logger.ts';
 import { createMailTransport } from './platform/mail/create-mail-transport.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
 import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
+import { RateLimiter } from './platform/rate-limit/rate-limiter.ts';
 
 /** log2 of bcrypt's rounds: people choose passwords, a key's secret is 238 random bits. */
 const BCRYPT_COST = { password: 12, secret: 10 } as const;
@@ -77,6 +79,7 @@ export interface CompositionInput {
 export interface Composition {
   readonly routes: readonly Route[];
   readonly access: AccessService;
+  readonly limits: RateLimiters;
   readonly firstAdmin: FirstAdminService;
   readonly queue: JobQueue;
   readonly readiness: ReadinessService;
@@ -102,11 +105,22 @@ export function compose(input: CompositionInput): Composition {
   return {
     routes: [...systemRoutes({ version: input.version, clock, readiness }), ...accounts.routes, ...files.routes],
     access: accounts.access,
+    limits: composeLimits(input),
     firstAdmin: accounts.firstAdmin,
     queue,
     readiness,
     ledger: files.ledger,
     tombstones: files.tombstones,
+  };
+}
+
+/** Exact over all processes where somebody could guess; elsewhere each process counts for itself. */
+function composeLimits({ config, infrastructure }: CompositionInput): RateLimiters {
+  const { auth, upload, api } = config.rateLimits;
+  return {
+    auth: auth && RateLimiter.shared('auth', auth, infrastructure.database),
+    upload: upload && RateLimiter.local('upload', upload),
+    api: api && RateLimiter.local('api', api),
   };
 }
 

@@ -29,7 +29,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
     () => openInfrastructure(config, secrets, { log, clock: systemClock }),
     ({ close }) => close(),
   );
-  const { access, firstAdmin, queue, readiness, routes } = await lifecycle.step(
+  const { access, firstAdmin, limits, queue, readiness, routes } = await lifecycle.step(
     () => compose({ config, secrets, infrastructure, clock: systemClock, log, version: VERSION }),
     async (composition) => composition.ledger.stop(),
   );
@@ -43,6 +43,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
   const app = createApp({
     routes,
     access,
+    limits,
     version: VERSION,
     log: requestLog,
     trustProxy,

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import type { RateLimitRule } from '../platform/rate-limit/rate-limiter.ts';
 
 const GIB = 1024 ** 3;
 const flag = z
@@ -15,12 +16,6 @@ const positive = z.coerce.number().positive();
 const count = z.coerce.number().int().positive();
 const days = z.coerce.number().int().min(0);
 const SECONDS = { s: 1, sec: 1, min: 60, h: 3600, hour: 3600, day: 86_400 } as const;
-
-/** So many requests in so many seconds. */
-export interface RateLimitRule {
-  readonly points: number;
-  readonly seconds: number;
-}
 
 /** `10/min/ip` or `off`; who it is counted for is fixed for each limit and only said again. */
 function rateLimit(who: string, fallback: RateLimitRule) {

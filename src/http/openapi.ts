@@ -36,6 +36,7 @@ export function errorsOf(route: Route): ErrorCode[] {
   if (route.params || route.query || route.body || route.multipartField) implied.push('VALIDATION_FAILED');
   if (route.body) implied.push('BODY_TOO_LARGE');
   implied.push(...accessErrors(route.access));
+  if (route.limit !== 'none') implied.push('RATE_LIMITED');
   return [...new Set([...route.errors, ...implied])].sort(
     (a, b) => ERROR_CODES[a].status - ERROR_CODES[b].status || a.localeCompare(b),
   );

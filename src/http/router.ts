@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { AppError } from '../errors/app-error.ts';
 import type { AccessService, Principal } from '../features/access/index.ts';
 import { sendSuccess } from './envelope.ts';
+import { countRequest, type RateLimiters } from './rate-limits.ts';
 import { contextOf, credentialsOf } from './request-context.ts';
 import type { Reply, Route, RouteInput } from './route.ts';
 
@@ -11,6 +12,7 @@ const DEFAULT_BODY_LIMIT = 100 * 1024;
 export interface RouterDependencies {
   readonly access: AccessService;
   readonly publicUrl: string | undefined;
+  readonly limits: RateLimiters;
 }
 
 /**
@@ -66,10 +68,7 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
   const parseJson = spec.body ? express.json({ limit: spec.bodyLimitBytes ?? DEFAULT_BODY_LIMIT }) : undefined;
   return async (req, res) => {
     req.routePath = routePath;
-    const principal = await deps.access.authorize(credentialsOf(req), spec.access, (proven) => {
-      // Also on a refusal for want of a permission.
-      if (spec.access.startsWith('space:')) setQuotaHeaders(res, proven);
-    });
+    const principal = await admit(spec, deps, { req, res });
     const params = check(spec.params, req.params);
     const query = check(spec.query, req.query);
     // Only now is a client that asks (Expect: 100-continue) told to send its body.
@@ -83,6 +82,31 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     const reply = await handler({ principal: principal as null, params, query, body, context, req, res });
     if (reply) send(spec, res, reply);
   };
+}
+
+/** Who it is and whether that one may, within the limits. */
+async function admit(
+  spec: Route,
+  { access, limits }: RouterDependencies,
+  exchange: Exchange,
+): Promise<Principal | null> {
+  const { limit = 'api' } = spec;
+  // Before anything is looked up: whoever guesses is counted whatever the guess was worth.
+  if (limit === 'auth') await countRequest(limits.auth, null, exchange);
+  let known: Principal | null = null;
+  try {
+    const principal = await access.authorize(credentialsOf(exchange.req), spec.access, (proven) => {
+      known = proven;
+      // Also on a refusal for want of a permission.
+      if (spec.access.startsWith('space:')) setQuotaHeaders(exchange.res, proven);
+    });
+    if (limit === 'api' || limit === 'upload') await countRequest(limits[limit], principal, exchange);
+    return principal;
+  } catch (refusal) {
+    const isRefusal = refusal instanceof AppError && [401, 403].includes(refusal.httpStatusCode);
+    if (isRefusal && limit !== 'auth' && limit !== 'none') await countRequest(limits.api, known, exchange);
+    throw refusal;
+  }
 }
 
 function hasBody({ headers }: Request): boolean {
@@ -119,6 +143,11 @@ function send(spec: Route, res: Response, reply: Reply): void {
   const data = declared.data.parse(reply.data);
   const meta = declared.meta && reply.meta ? (declared.meta.parse(reply.meta) as Record<string, unknown>) : null;
   sendSuccess(res, reply.status, reply.message, data, meta);
+}
+
+interface Exchange {
+  readonly req: Request;
+  readonly res: Response;
 }
 
 /** An Express middleware as a promise. */

@@ -208,9 +208,6 @@ function startOn(
   const environment = {
     JWT_SECRET: 'a secret of the tests, and of nothing else',
     ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-    RATE_LIMIT_AUTH: 'off',
-    RATE_LIMIT_UPLOAD: 'off',
-    RATE_LIMIT_API: 'off',
     ...overrides,
   };
   return startTestApp({ database, clock, workers, environment });

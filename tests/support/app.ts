@@ -23,6 +23,9 @@ export interface TestApp {
 /** As little bcrypt as it knows: what is tested is not its slowness. */
 const CHEAP = { password: 4, secret: 4 };
 
+/** Tests are quicker than people; those of the limits set their own. */
+const NO_LIMITS = { RATE_LIMIT_AUTH: 'off', RATE_LIMIT_UPLOAD: 'off', RATE_LIMIT_API: 'off' };
+
 export interface TestAppOptions {
   /** Overrides variables. */
   readonly environment?: Record<string, string>;
@@ -42,6 +45,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     NODE_ENV: 'test',
     DATA_DIR: dataDirectory,
     DATABASE_URL: database.url,
+    ...NO_LIMITS,
     ...options.environment,
   });
   const secrets = await loadSecrets(config);
@@ -60,6 +64,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const app = createApp({
     routes: composition.routes,
     access: composition.access,
+    limits: composition.limits,
     version: '0.0.0-test',
     log,
     trustProxy: config.http.trustProxy,

@@ -24,6 +24,7 @@ function sessionRoutes(auth: AuthService): Route[] {
       description:
         'Creates an account with a drive of its own, logs it in and mails a code that proves the address (`POST /otp/verify/{otp}`). Until then only the profile, the code and logging out are open to it.',
       access: 'anyone',
+      limit: 'auth',
       body: schemas.registerBody,
       bodyExample: schemas.registerExample,
       success: {
@@ -50,6 +51,7 @@ function sessionRoutes(auth: AuthService): Route[] {
       summary: 'Log in',
       description: 'By e-mail address or username. Unknown account and wrong password are one answer in one time.',
       access: 'anyone',
+      limit: 'auth',
       body: schemas.loginBody,
       bodyExample: schemas.loginExample,
       success: { 200: { description: 'A new session', data: schemas.sessionData, example: schemas.sessionExample } },
@@ -104,6 +106,7 @@ function otpRoutes(verification: EmailVerificationService): Route[] {
       description:
         'Mails six digits that are good for 10 minutes. Again after 60 seconds; a new code does not give new tries. The code of the registration counts as the first: it is not mailed twice within a minute.',
       access: 'user',
+      limit: 'auth',
       success: {
         200: { description: 'A code is on its way', data: schemas.sentCodeData, example: schemas.sentCodeExample },
       },
@@ -125,6 +128,7 @@ function otpRoutes(verification: EmailVerificationService): Route[] {
       description:
         'Proves the address by the code that was mailed to it; 5 tries in 10 minutes. A right code is a try as well: of many at once, those past the fifth can be refused although the address is then verified. Verified already is 200, whatever the code.',
       access: 'user',
+      limit: 'auth',
       params: schemas.otpParams,
       success: {
         200: { description: 'The verified user', data: schemas.verifiedData, example: schemas.verifiedExample },

@@ -29,6 +29,7 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       description:
         'Streams one file of a multipart form into the space. The name is `fileName`, else the part’s own file name. Any size up to the server’s limit and the quota; a replacement counts the difference.',
       access: 'space:write',
+      limit: 'upload',
       query: schemas.uploadQuery,
       multipartField: 'file',
       success: {

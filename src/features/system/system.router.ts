@@ -37,6 +37,7 @@ export function systemRoutes({ version, clock, readiness: service }: SystemRoute
       summary: 'Is the process alive',
       description: 'Cheap: no dependency is touched.',
       access: 'anyone',
+      limit: 'none',
       success: {
         200: {
           description: 'Alive',
@@ -61,6 +62,7 @@ export function systemRoutes({ version, clock, readiness: service }: SystemRoute
       summary: 'Name, version, links',
       description: 'Where to go from here.',
       access: 'anyone',
+      limit: 'none',
       success: {
         200: {
           description: 'Name, version, links',
@@ -93,6 +95,7 @@ export function systemRoutes({ version, clock, readiness: service }: SystemRoute
       description:
         'Asks database and object store, at most once a second; 503 while one is away or the process is stopping.',
       access: 'anyone',
+      limit: 'none',
       success: {
         200: { description: 'Ready', data: readiness, example: { status: 'ready', database: 'ok', objectStore: 'ok' } },
       },

@@ -1,0 +1,54 @@
+import type { Request, Response } from 'express';
+import ipaddr from 'ipaddr.js';
+import { AppError } from '../errors/app-error.ts';
+import type { Principal } from '../features/access/index.ts';
+import type { RateLimiter, RateLimitVerdict } from '../platform/rate-limit/rate-limiter.ts';
+
+/** The limits of DESIGN.md; null: none. */
+export interface RateLimiters {
+  /** On what could be guessed at, for each address. */
+  readonly auth: RateLimiter | null;
+  /** On uploads, for each key or user. */
+  readonly upload: RateLimiter | null;
+  /** On everything else, for each key, user, or address that proves nothing. */
+  readonly api: RateLimiter | null;
+}
+
+/** Counts one request of this principal, or of the sender's address; says what is left, and refuses with RATE_LIMITED. */
+export async function countRequest(
+  limiter: RateLimiter | null,
+  principal: Principal | null,
+  { req, res }: { readonly req: Request; readonly res: Response },
+): Promise<void> {
+  if (!limiter) return;
+  const verdict = await limiter.consume(principal ? keyOfPrincipal(principal) : `ip:${addressKey(req.ip)}`);
+  setHeaders(res, verdict);
+  if (verdict.allowed) return;
+  throw new AppError('RATE_LIMITED', {
+    details: { limit: verdict.rule.points, windowSeconds: verdict.rule.seconds },
+    retryAfterSeconds: verdict.resetSeconds,
+  });
+}
+
+/** draft-ietf-httpapi-ratelimit-headers, in the form of its drafts 3 to 6 that clients know. */
+function setHeaders(res: Response, { rule, remaining, resetSeconds }: RateLimitVerdict): void {
+  res.setHeader('RateLimit-Limit', rule.points);
+  res.setHeader('RateLimit-Remaining', remaining);
+  res.setHeader('RateLimit-Reset', resetSeconds);
+  res.setHeader('RateLimit-Policy', `${rule.points};w=${rule.seconds}`);
+}
+
+function keyOfPrincipal(principal: Principal): string {
+  return principal.kind === 'key' ? `key:${principal.apiKeyId}` : `user:${principal.userId}`;
+}
+
+/**
+ * What an address is counted as: an IPv4 address, also where it comes mapped into IPv6, or the /64 of an IPv6 address,
+ * which is what one subscriber has.
+ */
+export function addressKey(ip: string | null | undefined): string {
+  if (!ip || !ipaddr.isValid(ip)) return 'unknown';
+  const address = ipaddr.process(ip);
+  if (address.kind() === 'ipv4') return address.toString();
+  return `${ipaddr.fromByteArray([...address.toByteArray().slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]).toString()}/64`;
+}
