@@ -1,0 +1,13 @@
+import { apiKeyCases, authCases, userCases } from './accounts.ts';
+import type { RouteCases } from './route-case.ts';
+import { storageCases } from './storage.ts';
+import { systemCases } from './system.ts';
+
+/** How to call each route rightly, by operation id. */
+export const routeCases: RouteCases = {
+  ...systemCases,
+  ...authCases,
+  ...userCases,
+  ...apiKeyCases,
+  ...storageCases,
+};
