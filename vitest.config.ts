@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
-          globalSetup: ['tests/support/postgres.ts', 'tests/support/s3-global-setup.ts'],
+          globalSetup: ['tests/support/route-hits.ts', 'tests/support/postgres.ts', 'tests/support/s3-global-setup.ts'],
         },
       },
       { extends: true, test: { name: 'acceptance', include: ['tests/acceptance/**/*.test.ts'], testTimeout: 120_000 } },

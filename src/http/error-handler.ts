@@ -52,6 +52,7 @@ function invalid(path: string, message: string, cause: unknown): AppError {
 /** The last middleware: one envelope and, for a 5xx, the cause in the request's one log line. */
 export const errorHandler: ErrorRequestHandler = (thrown: unknown, _req, res, _next) => {
   const error = toAppError(thrown);
+  res.failureCode = error.code;
   // A full queue is no fault to look into, and comes by the thousand: its line needs no stack.
   if (error.httpStatusCode >= 500 && !(thrown instanceof HasherBusyError)) res.err = error;
   if (res.headersSent) {

@@ -12,6 +12,8 @@ declare module 'http' {
   interface ServerResponse {
     /** What a 5xx was caused by, for the log. */
     err?: Error;
+    /** The code of a failure, for the log. */
+    failureCode?: string;
   }
 }
 
@@ -34,6 +36,7 @@ export function requestLog(log: Logger) {
         path: req.routePath ?? pathOf(req.originalUrl),
         remoteAddress: req.socket.remoteAddress,
         status: aborted && !res.headersSent ? null : res.statusCode,
+        ...(res.failureCode === undefined ? {} : { code: res.failureCode }),
         durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
       };
       if (res.err) log.error({ ...line, err: res.err }, 'request failed');

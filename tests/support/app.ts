@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import type { Express } from 'express';
 import { createApp } from '../../src/app.ts';
 import { type Composition, compose } from '../../src/composition-root.ts';
-import { loadConfig } from '../../src/config/env.ts';
+import { type Config, loadConfig } from '../../src/config/env.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
 import { type Infrastructure, openInfrastructure } from '../../src/infrastructure.ts';
 import { type Clock, systemClock } from '../../src/platform/clock/clock.ts';
+import { Database } from '../../src/platform/db/database.ts';
 import { silentLogger } from '../../src/platform/logging/logger.ts';
+import { ByteBudget } from '../../src/platform/object-store/byte-budget.ts';
+import type { ObjectStore } from '../../src/platform/object-store/object-store.ts';
 import { createTestDatabase, type TestDatabase } from './postgres.ts';
+import { recordingHits } from './route-hits.ts';
 
 /** The whole service in this process, on a database of its own and the disk store; not listening. */
 export interface TestApp {
@@ -61,18 +65,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     bcryptCost: CHEAP,
   });
   await composition.queue.start({ workers, supervise: workers });
-  const app = createApp({
-    routes: composition.routes,
-    access: composition.access,
-    limits: composition.limits,
-    version: '0.0.0-test',
-    log,
-    trustProxy: config.http.trustProxy,
-    corsOrigins: config.http.corsOrigins,
-    publicUrl: config.http.publicUrl,
-    objectHandler: infrastructure.objectHandler,
-    isDraining: () => composition.readiness.draining,
-  });
+  const app = appOf(composition, config, infrastructure);
   return {
     app,
     composition,
@@ -86,4 +79,47 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       await rm(dataDirectory, { recursive: true, force: true });
     },
   };
+}
+
+/** The service without its database: nothing listens where it should be. */
+export async function startAppWithoutDatabase(environment: Readonly<Record<string, string>>): Promise<Express> {
+  const config = loadConfig({ NODE_ENV: 'test', ...NO_LIMITS, ...environment });
+  const secrets = await loadSecrets(config);
+  const log = silentLogger();
+  const databaseUrl = 'postgresql://nobody@127.0.0.1:1/nothing';
+  const infrastructure: Infrastructure = {
+    database: new Database({ url: databaseUrl, maxConnections: 2, log }),
+    databaseUrl,
+    store: { ping: async () => undefined } as ObjectStore,
+    objectHandler: undefined,
+    budget: new ByteBudget(0),
+    close: async () => undefined,
+  };
+  const composition = compose({
+    config,
+    secrets,
+    infrastructure,
+    clock: systemClock,
+    log,
+    version: '0.0.0-test',
+    bcryptCost: CHEAP,
+  });
+  return appOf(composition, config, infrastructure);
+}
+
+function appOf(composition: Composition, config: Config, infrastructure: Infrastructure): Express {
+  return recordingHits(
+    createApp({
+      routes: composition.routes,
+      access: composition.access,
+      limits: composition.limits,
+      version: '0.0.0-test',
+      log: silentLogger(),
+      trustProxy: config.http.trustProxy,
+      corsOrigins: config.http.corsOrigins,
+      publicUrl: config.http.publicUrl,
+      objectHandler: infrastructure.objectHandler,
+      isDraining: () => composition.readiness.draining,
+    }),
+  );
 }

@@ -1,0 +1,35 @@
+// Fails when a route was not called rightly by any test of the last whole run, or never gave an error that it declares.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ERROR_CODES } from '../src/errors/codes.ts';
+import { errorsOf } from '../src/http/openapi.ts';
+import { declaredRoutes } from './declared-routes.ts';
+
+/** What no request can bring about by itself, and is tested where it arises. */
+const NOT_BY_REQUEST = new Map([
+  ['INTERNAL', 'a fault of ours; http.test.ts'],
+  ['STORAGE_FULL', 'a full disk; disk-object-store.test.ts'],
+]);
+
+const folder = join(import.meta.dirname, '../coverage/route-hits');
+const hits = new Set(
+  readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').trim().split('\n')),
+);
+
+const missing = declaredRoutes().flatMap((route) => {
+  const name = `${route.method.toUpperCase()} ${route.root ? '' : '/api'}${route.path}`;
+  const successes = [...Object.keys(route.success ?? {}), ...Object.keys(route.stream?.statuses ?? {})];
+  const wanted = [
+    ...successes.filter((status) => Number(status) < 400).map((status) => `${status} -`),
+    ...errorsOf(route)
+      .filter((code) => !NOT_BY_REQUEST.has(code))
+      .map((code) => `${ERROR_CODES[code].status} ${code}`),
+  ];
+  return wanted.filter((outcome) => !hits.has(`${name} ${outcome}`)).map((outcome) => `${name}: ${outcome}`);
+});
+
+if (missing.length > 0) {
+  console.error(`No test has seen these, although the routes declare them:\n${missing.join('\n')}`);
+  process.exit(1);
+}
+process.exit(0);
