@@ -1,17 +1,27 @@
-// docs/openapi.json is what the routes declare: `--write` makes it, `--check` fails when it differs.
+// docs/openapi.json and the Postman collection are what the routes declare: `--write` makes them, `--check` fails when
+// they differ.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import packageJson from '../package.json' with { type: 'json' };
 import { buildOpenApi } from '../src/http/openapi.ts';
+import { makeCollection } from './collection.ts';
 import { declaredRoutes } from './declared-routes.ts';
 
-const path = join(import.meta.dirname, '../docs/openapi.json');
+const docs = join(import.meta.dirname, '../docs');
 const { version } = packageJson;
-const document = `${JSON.stringify(buildOpenApi(declaredRoutes(version), version), null, 2)}\n`;
-if (process.argv.includes('--write')) {
-  await writeFile(path, document);
-} else if ((await readFile(path, 'utf8').catch(() => '')) !== document) {
-  console.error('docs/openapi.json is not what the routes declare: run `npm run generate` and commit it');
-  process.exit(1);
+const document = buildOpenApi(declaredRoutes(version), version);
+const files = [
+  ['openapi.json', `${JSON.stringify(document, null, 2)}\n`],
+  // The converter writes into what it is given.
+  ['pockity.postman_collection.json', await makeCollection(structuredClone(document))],
+] as const;
+for (const [name, content] of files) {
+  const path = join(docs, name);
+  if (process.argv.includes('--write')) {
+    await writeFile(path, content);
+  } else if ((await readFile(path, 'utf8').catch(() => '')) !== content) {
+    console.error(`docs/${name} is not what the routes declare: run \`npm run generate\` and commit it`);
+    process.exitCode = 1;
+  }
 }
-process.exit(0);
+process.exit();

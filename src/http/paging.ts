@@ -12,7 +12,11 @@ export const pagingQuery = {
     .max(MAX_PAGE_SIZE)
     .default(DEFAULT_PAGE_SIZE)
     .meta({ description: `Entries on a page, 1..${MAX_PAGE_SIZE}`, example: 50 }),
-  cursor: z.string().max(8192).optional().meta({ description: '`meta.nextCursor` of the page before' }),
+  cursor: z
+    .string()
+    .max(8192)
+    .optional()
+    .meta({ description: '`meta.nextCursor` of the page before', example: 'WyJjYXQuanBnIl0' }),
 };
 
 /** The `meta` of a page. */

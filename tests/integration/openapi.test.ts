@@ -5,7 +5,14 @@ import { ERROR_CODES } from '../../src/errors/codes.ts';
 import { errorsOf } from '../../src/http/openapi.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
 
+interface Parameter {
+  readonly name: string;
+  readonly description?: string;
+  readonly schema: { readonly description?: string; readonly example?: unknown; readonly examples?: unknown[] };
+}
+
 interface Operation {
+  readonly parameters?: readonly Parameter[];
   readonly summary?: string;
   readonly description?: string;
   readonly requestBody?: { readonly content: Record<string, { readonly schema: object; readonly example?: unknown }> };
@@ -59,6 +66,23 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('says of every parameter what it is, with an example', () => {
+    for (const [name, { parameters = [] }] of operations()) {
+      for (const { name: parameter, description, schema } of parameters) {
+        expect(description ?? schema.description, `${name} ${parameter}`).toBeTruthy();
+        expect(schema.example ?? schema.examples?.[0], `${name} ${parameter}`).toBeDefined();
+      }
+    }
+  });
+
+  it('has examples of bodies that the schemas of the bodies take', () => {
+    for (const { operationId, body, bodyExample } of testApp.composition.routes) {
+      if (!body) continue;
+      const verdict = body.safeParse(bodyExample);
+      expect(verdict.success ? [] : verdict.error.issues, operationId).toEqual([]);
+    }
+  });
+
   it('has examples that the schemas of the answers take', () => {
     for (const { operationId, success = {} } of testApp.composition.routes) {
       for (const { data, example } of Object.values(success)) {
@@ -82,6 +106,24 @@ describe('the OpenAPI document', () => {
       const schema = requestBody?.content['application/json']?.schema;
       if (schema) expect(JSON.stringify(schema), name).toContain('"additionalProperties":false');
     }
+  });
+
+  it('is what the Postman collection was made of', () => {
+    interface Item {
+      readonly item?: Item[];
+      readonly request?: { readonly method: string; readonly url: { readonly path: string[] } };
+    }
+    const flatten = ({ item = [], request }: Item): string[] => [
+      ...(request ? [`${request.method} /${request.url.path.join('/').replaceAll(/:(\w+)/g, '{$1}')}`] : []),
+      ...item.flatMap(flatten),
+    ];
+    const file = new URL('../../docs/pockity.postman_collection.json', import.meta.url);
+    const requests = flatten(JSON.parse(readFileSync(file, 'utf8')) as Item);
+    expect(requests.toSorted()).toEqual(
+      operations()
+        .map(([name]) => name)
+        .toSorted(),
+    );
   });
 
   it('is the one in docs/', () => {

@@ -157,7 +157,7 @@ export const pageQuery = z.object({
   cursor: z
     .uuid('is not a cursor of this list')
     .optional()
-    .meta({ description: '`meta.nextCursor` of the page before' }),
+    .meta({ description: '`meta.nextCursor` of the page before', example: apiKeyExample.id }),
 });
 
 export const adminListQuery = pageQuery.extend({

@@ -49,10 +49,10 @@ const partOfName = withoutNul.transform(normalizeFileName);
 
 export const uploadQuery = z.object({
   fileName: fileName.optional(),
-  conflict: z
-    .enum(CONFLICT_POLICIES)
-    .default('replace')
-    .meta({ description: 'When the name is taken: replace the content, keep both (`name (1).ext`), or fail with 409' }),
+  conflict: z.enum(CONFLICT_POLICIES).default('replace').meta({
+    description: 'When the name is taken: replace the content, keep both (`name (1).ext`), or fail with 409',
+    example: 'keepBoth',
+  }),
   tags: tagList.optional().meta({
     description: 'Up to 20 tags, divided by commas; absent keeps those of a replaced file',
     example: 'cats,2026',
@@ -65,12 +65,18 @@ export const listQuery = z.object({
     .pipe(z.string().max(1024))
     .default('')
     .meta({ description: 'Only names that begin so', example: 'photos/' }),
-  delimiter: z.literal('/').optional().meta({ description: 'Show one level; what lies deeper appears in `folders`' }),
-  search: partOfName.pipe(z.string().min(1).max(200)).optional().meta({ description: 'Part of the name, any case' }),
-  category: z.enum(CATEGORIES).optional(),
-  tag: tag.optional(),
-  sort: z.enum(['name', 'date', 'size']).default('name'),
-  order: z.enum(['asc', 'desc']).default('asc'),
+  delimiter: z
+    .literal('/')
+    .optional()
+    .meta({ description: 'Show one level; what lies deeper appears in `folders`', example: '/' }),
+  search: partOfName
+    .pipe(z.string().min(1).max(200))
+    .optional()
+    .meta({ description: 'Part of the name, any case', example: 'cat' }),
+  category: z.enum(CATEGORIES).optional().meta({ description: 'Only files of this kind', example: 'image' }),
+  tag: tag.optional().meta({ description: 'Only files with this tag', example: 'cats' }),
+  sort: z.enum(['name', 'date', 'size']).default('name').meta({ description: 'By what', example: 'date' }),
+  order: z.enum(['asc', 'desc']).default('asc').meta({ description: 'Which way', example: 'desc' }),
 });
 
 export const linkQuery = z.object({
@@ -81,7 +87,10 @@ export const linkQuery = z.object({
     .max(604_800)
     .default(3600)
     .meta({ description: 'Seconds, 60..604800', example: 3600 }),
-  disposition: z.enum(['attachment', 'inline']).default('attachment'),
+  disposition: z
+    .enum(['attachment', 'inline'])
+    .default('attachment')
+    .meta({ description: 'Whether a browser saves or shows it', example: 'inline' }),
 });
 
 /** One object and not a union of two: a union's faults would name no field. */
