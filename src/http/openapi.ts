@@ -22,12 +22,26 @@ const failure = z
   })
   .meta({ id: 'Failure', description: 'Every error has this form; `code` is what a client goes by' });
 
+const integerHeader = (description: string, example: number) => ({
+  schema: { type: 'integer' as const, example },
+  description,
+});
+
 const QUOTA_HEADERS = {
-  'x-quota-bytes-remaining': { schema: { type: 'integer' as const }, description: 'Bytes that still fit' },
-  'x-quota-objects-remaining': { schema: { type: 'integer' as const }, description: 'Objects that still fit' },
+  'x-quota-bytes-remaining': integerHeader('Bytes that still fit', 5_368_709_120),
+  'x-quota-objects-remaining': integerHeader('Objects that still fit', 9_999),
 };
+const LIMIT_HEADERS = {
+  'RateLimit-Limit': integerHeader('Requests in a window, where the server sets a limit', 6000),
+  'RateLimit-Remaining': integerHeader('Requests that are left in this window', 5999),
+  'RateLimit-Reset': integerHeader('Seconds until the window ends', 60),
+};
+const RETRY_AFTER = { 'Retry-After': integerHeader('Seconds to wait', 2) };
 const REQUEST_ID = {
-  'x-request-id': { schema: { type: 'string' as const }, description: 'Names this request in logs' },
+  'x-request-id': {
+    schema: { type: 'string' as const, example: '0b6f4c1e-6a55-4a3f-9c35-5b8f0d0f9d11' },
+    description: 'Names this request in logs',
+  },
 };
 
 /** The codes that a route can answer: its own, and those that its access and inputs imply. */
@@ -134,7 +148,11 @@ function requestBody(route: Route): Pick<ZodOpenApiOperationObject, 'requestBody
 }
 
 function successes(route: Route): ZodOpenApiResponsesObject {
-  const headers = { ...REQUEST_ID, ...(route.access.startsWith('space:') ? QUOTA_HEADERS : {}) };
+  const headers = {
+    ...REQUEST_ID,
+    ...(route.limit === 'none' ? {} : LIMIT_HEADERS),
+    ...(route.access.startsWith('space:') ? QUOTA_HEADERS : {}),
+  };
   const responses: ZodOpenApiResponsesObject = {};
   for (const [status, { description, data, meta, example }] of Object.entries(route.success ?? {})) {
     const schema = z.object({
@@ -161,9 +179,7 @@ function failures(route: Route): ZodOpenApiResponsesObject {
       const error = { code, details: null, httpStatusCode: status, requestId: '0b6f4c1e-6a55-4a3f-9c35-5b8f0d0f9d11' };
       return [code, { value: { success: false, message, error } }];
     });
-    const retry = [429, 503].includes(status)
-      ? { 'Retry-After': { schema: { type: 'integer' as const }, description: 'Seconds' } }
-      : {};
+    const retry = [429, 503].includes(status) ? RETRY_AFTER : {};
     responses[String(status) as '400'] = {
       description: codes.map((code) => `\`${code}\` ${ERROR_CODES[code].message}`).join('; '),
       headers: { ...REQUEST_ID, ...retry },
