@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
-import ipaddr from 'ipaddr.js';
 import { AppError } from '../errors/app-error.ts';
 import type { Principal } from '../features/access/index.ts';
+import { addressKey } from '../platform/rate-limit/address-key.ts';
 import type { RateLimiter, RateLimitVerdict } from '../platform/rate-limit/rate-limiter.ts';
 
 /** The limits of DESIGN.md; null: none. */
@@ -40,15 +40,4 @@ function setHeaders(res: Response, { rule, remaining, resetSeconds }: RateLimitV
 
 function keyOfPrincipal(principal: Principal): string {
   return principal.kind === 'key' ? `key:${principal.apiKeyId}` : `user:${principal.userId}`;
-}
-
-/**
- * What an address is counted as: an IPv4 address, also where it comes mapped into IPv6, or the /64 of an IPv6 address,
- * which is what one subscriber has.
- */
-export function addressKey(ip: string | null | undefined): string {
-  if (!ip || !ipaddr.isValid(ip)) return 'unknown';
-  const address = ipaddr.process(ip);
-  if (address.kind() === 'ipv4') return address.toString();
-  return `${ipaddr.fromByteArray([...address.toByteArray().slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]).toString()}/64`;
 }
