@@ -2,6 +2,14 @@ import type { Config } from './config/env.ts';
 import type { Secrets } from './config/secrets.ts';
 import { AccessRepository, AccessService } from './features/access/index.ts';
 import {
+  AdminUserRepository,
+  AdminUserService,
+  adminHealthRoutes,
+  adminUserRoutes,
+  HealthRepository,
+  HealthService,
+} from './features/admin/index.ts';
+import {
   ApiKeyRepository,
   ApiKeyService,
   apiKeyRoutes,
@@ -102,8 +110,14 @@ export function compose(input: CompositionInput): Composition {
   });
   const accounts = composeAccounts(input, queue);
   const files = composeFiles(input, queue);
+  const health = composeHealth(input, queue);
   return {
-    routes: [...systemRoutes({ version: input.version, clock, readiness }), ...accounts.routes, ...files.routes],
+    routes: [
+      ...systemRoutes({ version: input.version, clock, readiness }),
+      ...accounts.routes,
+      ...files.routes,
+      ...adminHealthRoutes(health),
+    ],
     access: accounts.access,
     limits: composeLimits(input),
     firstAdmin: accounts.firstAdmin,
@@ -169,6 +183,14 @@ function composeAccounts(
   const requests = new KeyRequestService({ uow, requests: requestRepository, users, audit, mail, clock });
   const reviews = new KeyReviewService({ uow, requests: requestRepository, keys: keyRepository, audit, mail, clock });
   const profile = new ProfileService({ users, keys });
+  const adminUsers = new AdminUserService({
+    uow,
+    accounts: new AdminUserRepository(database),
+    users,
+    sessions,
+    audit,
+    clock,
+  });
   const access = new AccessService({
     repository: new AccessRepository(database),
     tokens: accessTokens,
@@ -184,6 +206,7 @@ function composeAccounts(
       ...profileRoutes(profile),
       ...keyRequestRoutes(requests, reviews),
       ...apiKeyRoutes(keys),
+      ...adminUserRoutes(adminUsers),
     ],
   };
 }
@@ -205,4 +228,18 @@ function composeFiles({ config, infrastructure, clock, log }: CompositionInput, 
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
   return { ledger, tombstones, routes: storageRoutes(storage, clock) };
+}
+
+/** What admins see of the whole. */
+function composeHealth({ infrastructure, clock, version, log }: CompositionInput, queue: JobQueue) {
+  const repository = new HealthRepository(infrastructure.database);
+  return new HealthService({
+    askDatabase: () => repository.database(),
+    askObjectStore: () => infrastructure.store.ping(),
+    askQueue: () => queue.stats(),
+    countAll: (now) => repository.statistics(now),
+    clock,
+    version,
+    log,
+  });
 }

@@ -192,6 +192,39 @@ describe('the queue', () => {
     await until('the job', () => seen.includes('after'));
   });
 
+  it('tells what waits and for how long, what runs and what failed for good', async () => {
+    const queue = queueOn(database.url, 2);
+    const begun = Promise.withResolvers<void>();
+    const end = Promise.withResolvers<void>();
+    queue.work(note, async () => {
+      begun.resolve();
+      await end.promise;
+    });
+    queue.work(frail, async () => {
+      throw new Error('always');
+    });
+    await queue.start(BOTH);
+    expect(await queue.stats()).toEqual({ waiting: 0, active: 0, failed: 0, oldestWaitingSeconds: null });
+    await queue.enqueue(null, frail, { text: 'bad' });
+    await until('the dead letter', async () => (await queue.stats()).failed === 1);
+    await queue.enqueue(null, note, { text: 'runs' });
+    await begun.promise;
+    const later = new Date(Date.now() + 3_600_000);
+    await queue.enqueue(null, sweep, {}, { startAfter: later });
+    expect(await queue.stats()).toEqual({ waiting: 1, active: 1, failed: 1, oldestWaitingSeconds: null });
+    const earlier = new Date(Date.now() - 90_000);
+    await queue.enqueueMany(null, sweep, [{}, {}], { startAfter: earlier });
+    const stats = await queue.stats();
+    expect(stats).toMatchObject({ waiting: 3, active: 1, failed: 1 });
+    expect(stats.oldestWaitingSeconds).toBeGreaterThanOrEqual(89);
+    expect(stats.oldestWaitingSeconds).toBeLessThan(120);
+    end.resolve();
+  }, 60_000);
+
+  it('has no numbers when it does not run', async () => {
+    await expect(queueOn().stats()).rejects.toThrow('not running');
+  });
+
   it('refuses jobs before it is started', async () => {
     await expect(queueOn().enqueue(null, note, { text: 'early' })).rejects.toThrow('not running');
   });

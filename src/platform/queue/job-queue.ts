@@ -53,6 +53,18 @@ export interface QueueRole {
   readonly supervise: boolean;
 }
 
+/** How the queue stands at one moment, over all kinds of jobs and all processes. */
+export interface QueueStats {
+  /** To be taken up now or later; without the dead letters. */
+  readonly waiting: number;
+  /** Being worked on. */
+  readonly active: number;
+  /** Dead letters: what failed for good and lies there to be looked at. */
+  readonly failed: number;
+  /** For how long the first of the waiting jobs could have been taken up; null when none is due. */
+  readonly oldestWaitingSeconds: number | null;
+}
+
 /** Jobs on PostgreSQL. Handlers and recurring jobs are declared before `start`. */
 export interface JobQueue extends JobSender {
   /** Names what does the work of a kind of job; used where the process starts with `workers`. */
@@ -63,6 +75,9 @@ export interface JobQueue extends JobSender {
 
   /** One job at each time of a cron expression (minutes at the finest, UTC), however many processes there are. */
   schedule<Payload extends object>(cron: string, job: JobDefinition<Payload>, payload: Payload): void;
+
+  /** Asked of the database now. Throws when that does not answer or the queue is not running. */
+  stats(): Promise<QueueStats>;
 
   /** Installs what is missing, in any number of processes at once. Throws when the database does not answer. */
   start(role: QueueRole): Promise<void>;

@@ -3,7 +3,7 @@ import { newId } from '../crypto/random.ts';
 import type { Tx } from '../db/unit-of-work.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { AnyJobDefinition, JobDefinition } from './job.ts';
-import type { EnqueueOptions, JobHandler, JobQueue, QueueRole, WorkOptions } from './job-queue.ts';
+import type { EnqueueOptions, JobHandler, JobQueue, QueueRole, QueueStats, WorkOptions } from './job-queue.ts';
 
 export interface PgBossQueueOptions {
   readonly url: string;
@@ -26,6 +26,15 @@ const DEFAULT_POLL_SECONDS = 10;
 const COMPLAINT_EVERY_MS = 30_000;
 /** Chores of pg-boss that this product does not use (flows) or that may wait. */
 const RARE_SECONDS = 3600;
+
+/** By the clock of pg-boss itself. Jobs wait as `created` or `retry`; nobody takes up dead letters, so they stay `created`. */
+const STATS = `SELECT
+    (count(*) FILTER (WHERE state < 'active' AND name <> $1))::float8 AS waiting,
+    (count(*) FILTER (WHERE state = 'active'))::float8 AS active,
+    (count(*) FILTER (WHERE state < 'active' AND name = $1))::float8 AS failed,
+    extract(epoch FROM now() - min(start_after) FILTER (WHERE state < 'active' AND name <> $1 AND start_after <= now()))::float8
+      AS "oldestWaitingSeconds"
+  FROM ${SCHEMA}.job WHERE state <= 'active'`;
 
 interface Worker {
   readonly job: AnyJobDefinition;
@@ -95,6 +104,13 @@ export class PgBossQueue implements JobQueue {
   schedule<Payload extends object>(cron: string, job: JobDefinition<Payload>, payload: Payload): void {
     this.#assertBeforeStart();
     this.#schedules.push({ cron, job, payload });
+  }
+
+  async stats(): Promise<QueueStats> {
+    const { rows } = await this.#started().getDb().executeSql(STATS, [DEAD_LETTERS]);
+    const [stats] = rows as QueueStats[];
+    if (!stats) throw new Error('the job queue gave no count');
+    return stats;
   }
 
   async start(role: QueueRole): Promise<void> {
