@@ -27,7 +27,8 @@ export function databaseFault(error: unknown): DatabaseFault | null {
       // 08 connection, 57P shutdown or crash, 57014 statement timeout, 53 resources, 40 rolled back for another's sake
       if (/^(08...|57P0.|57014|53...|40...)$/.test(code)) return 'unavailable';
       if (UNAVAILABLE_SOCKET.has(code) || UNAVAILABLE_PRISMA.has(code)) return 'unavailable';
-      if (/^[0-9A-Z]{5}$/.test(code)) return 'other';
+      // Prisma's codes look like SQLSTATEs; what it wraps says more.
+      if (/^(?!P\d{4}$)[0-9A-Z]{5}$/.test(code)) return 'other';
     }
     if (layer instanceof Error && UNAVAILABLE_TEXT.test(layer.message)) return 'unavailable';
   }
@@ -50,9 +51,17 @@ function layers(error: unknown): unknown[] {
   let layer: unknown = error;
   while (layer !== undefined && layer !== null && found.length < 6) {
     found.push(layer);
-    layer = typeof layer === 'object' && 'cause' in layer ? layer.cause : undefined;
+    layer = wrappedBy(layer);
   }
   return found;
+}
+
+/** What a layer wraps: its cause or, for Prisma's raw queries (P2010), what the driver adapter threw. */
+function wrappedBy(layer: unknown): unknown {
+  if (typeof layer !== 'object' || layer === null) return undefined;
+  if ('cause' in layer && layer.cause !== undefined) return layer.cause;
+  const { meta } = layer as { meta?: { driverAdapterError?: unknown } };
+  return meta?.driverAdapterError;
 }
 
 function codeOf(layer: unknown): string | null {
