@@ -8,6 +8,7 @@ import { MailBox } from './mail-box.ts';
 import { createTestDatabase, type TestDatabase } from './postgres.ts';
 
 export const PASSWORD = 'correct horse battery';
+export const JWT_SECRET = 'a secret of the tests, and of nothing else';
 export const ENCRYPTION_KEY = Buffer.alloc(32, 7);
 
 /** A request for a key as it is sent. */
@@ -206,7 +207,7 @@ function startOn(
   overrides: Readonly<Record<string, string>>,
 ): Promise<TestApp> {
   const environment = {
-    JWT_SECRET: 'a secret of the tests, and of nothing else',
+    JWT_SECRET,
     ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
     RATE_LIMIT_AUTH: 'off',
     RATE_LIMIT_UPLOAD: 'off',

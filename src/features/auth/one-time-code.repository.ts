@@ -53,8 +53,8 @@ const PURGE: Statement = {
   name: 'auth_purge_codes',
   text: `WITH purged AS (
       DELETE FROM one_time_codes WHERE (user_id, purpose) IN (
-        SELECT user_id, purpose FROM one_time_codes WHERE expires_at < $1 LIMIT $2
-      ) AND expires_at < $1 RETURNING 1
+        SELECT user_id, purpose FROM one_time_codes WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+      ) RETURNING 1
     )
     SELECT count(*) AS purged FROM purged`,
 };

@@ -41,7 +41,7 @@ const PURGE: Statement = {
   text: `WITH purged AS (
       DELETE FROM sessions WHERE id IN (
         SELECT id FROM sessions WHERE expires_at < $1 AND (expires_at < $2 OR revoked_at < $2)
-        ORDER BY expires_at LIMIT $3
+        ORDER BY expires_at LIMIT $3 FOR UPDATE SKIP LOCKED
       ) RETURNING 1
     )
     SELECT count(*) AS purged FROM purged`,
