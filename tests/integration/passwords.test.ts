@@ -305,6 +305,22 @@ describe('POST /auth/reset-password', () => {
     await login(me.email, `${NEW_PASSWORD} ${statuses.indexOf(200)}`).expect(200);
   });
 
+  it('or the change by the owner at the same moment: one of the two', async () => {
+    for (let round = 0; round < 4; round += 1) {
+      const me = await a.user();
+      const code = await codeFor(me.email);
+      const body = { currentPassword: PASSWORD, newPassword: 'changed by the owner' };
+      const [changed, done] = await Promise.all([
+        me.post('/users/change-password', body),
+        reset(me.email, code, there),
+      ]);
+      expect([changed.status, done.status]).toEqual(
+        done.status === 200 ? [expect.toBeOneOf([401, 409]), 200] : [200, 400],
+      );
+      await login(me.email, done.status === 200 ? NEW_PASSWORD : body.newPassword).expect(200);
+    }
+  });
+
   it('leaves no session of a login that came at the same moment', async () => {
     const me = await a.register();
     const code = await codeFor(me.email);
