@@ -20,13 +20,25 @@ import {
 } from './features/api-keys/index.ts';
 import { AuditRepository } from './features/audit/index.ts';
 import {
+  AuthPurgeService,
   AuthService,
   authRoutes,
   EmailVerificationService,
   FirstAdminService,
   OneTimeCodeRepository,
+  OneTimeCodeService,
+  PasswordCheckService,
+  PasswordResetService,
+  PasswordService,
+  passwordRoutes,
+  purgeAuthJob,
   RefreshTokens,
+  ResetCodeService,
+  registerAuthJobs,
+  resetRequestJob,
   SessionRepository,
+  SessionService,
+  sessionRoutes,
 } from './features/auth/index.ts';
 import { IngestService } from './features/ingest/index.ts';
 import {
@@ -100,7 +112,7 @@ export function compose(input: CompositionInput): Composition {
   const { infrastructure, clock, log } = input;
   const queue = new PgBossQueue({
     url: infrastructure.databaseUrl,
-    jobs: [expireReservationsJob, purgeTombstonesJob, deletePrefixJob, mailSendJob],
+    jobs: [expireReservationsJob, purgeTombstonesJob, deletePrefixJob, mailSendJob, resetRequestJob, purgeAuthJob],
     log,
   });
   const readiness = new ReadinessService({
@@ -164,8 +176,9 @@ function composeAccounts(
 
   const codeKey = deriveKey(secrets.encryptionKey, 'one-time-code');
   const codes = new OneTimeCodeRepository(database);
-  const verification = new EmailVerificationService({ uow, users, codes, audit, mail, clock, codeKey });
-  const sessions = new SessionRepository();
+  const oneTimeCodes = new OneTimeCodeService({ codes, codeKey });
+  const verification = new EmailVerificationService({ uow, users, codes, oneTimeCodes, audit, mail, clock });
+  const sessions = new SessionRepository(database);
   const auth = new AuthService({
     uow,
     users,
@@ -178,6 +191,16 @@ function composeAccounts(
     clock,
     driveQuota,
   });
+  const sessionService = new SessionService({ uow, users, sessions, audit, clock });
+  const proven = { uow, users, sessions, codes, audit, mail, passwordHasher, clock };
+  const passwordCheck = new PasswordCheckService({ users, passwordHasher });
+  const passwords = new PasswordService({ ...proven, passwordCheck });
+  const resets = new PasswordResetService({ ...proven, oneTimeCodes, queue, sealer });
+  registerAuthJobs(
+    queue,
+    new ResetCodeService({ uow, users, oneTimeCodes, audit, mail, sealer, clock }),
+    new AuthPurgeService({ sessions, codes, clock }),
+  );
   const firstAdmin = new FirstAdminService({ uow, users, audit, passwordHasher, clock, driveQuota });
   const keys = new ApiKeyService({ uow, keys: keyRepository, audit, secretHasher, sealer, clock });
   const requests = new KeyRequestService({ uow, requests: requestRepository, users, audit, mail, clock });
@@ -203,6 +226,8 @@ function composeAccounts(
     firstAdmin,
     routes: [
       ...authRoutes(auth, verification),
+      ...sessionRoutes(sessionService),
+      ...passwordRoutes(passwords, resets),
       ...profileRoutes(profile),
       ...keyRequestRoutes(requests, reviews),
       ...apiKeyRoutes(keys),

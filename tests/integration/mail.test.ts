@@ -1,53 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
-import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import type { SMTPServerOptions } from 'smtp-server';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { loadConfig } from '../../src/config/env.ts';
-import { MailDeliveryService, MailService, mailSendJob, registerMailJobs } from '../../src/features/mail/index.ts';
 import { newId } from '../../src/platform/crypto/random.ts';
-import { Sealer } from '../../src/platform/crypto/seal.ts';
-import { Database } from '../../src/platform/db/database.ts';
-import { UnitOfWork } from '../../src/platform/db/unit-of-work.ts';
-import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { createMailTransport } from '../../src/platform/mail/create-mail-transport.ts';
 import type { MailMessage, MailTransport } from '../../src/platform/mail/mail-transport.ts';
-import { PgBossQueue } from '../../src/platform/queue/pg-boss-queue.ts';
 import { MovableClock, startAccounts } from '../support/accounts.ts';
-import { MailBox, type ReceivedMail, readMail } from '../support/mail-box.ts';
-import { createTestDatabase } from '../support/postgres.ts';
-
-/** A real SMTP server, and what it took in. */
-interface SmtpServer {
-  readonly url: string;
-  readonly received: { readonly from: string; readonly to: readonly string[]; readonly mail: ReceivedMail }[];
-}
+import { MailBox } from '../support/mail-box.ts';
+import { listenSmtp, type SmtpServer, startMailing } from '../support/mailing.ts';
 
 async function startSmtpServer(options: SMTPServerOptions = {}): Promise<SmtpServer> {
-  const received: SmtpServer['received'] = [];
-  const server = new SMTPServer({
-    authOptional: true,
-    disabledCommands: ['STARTTLS'],
-    logger: false,
-    onData(stream, session, callback) {
-      buffer(stream)
-        .then(async (bytes) => {
-          const { mailFrom, rcptTo } = session.envelope;
-          const from = mailFrom ? mailFrom.address : '';
-          received.push({ from, to: rcptTo.map(({ address }) => address), mail: await readMail(bytes) });
-          callback();
-        })
-        .catch(callback);
-    },
-    ...options,
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
-  const { port } = server.server.address() as AddressInfo;
-  return { url: `smtp://127.0.0.1:${port}`, received };
+  const server = await listenSmtp(options);
+  onTestFinished(() => server.close());
+  return server;
 }
 
 function transportFor(environment: Record<string, string>): MailTransport {
@@ -169,24 +137,10 @@ describe('the mail job', () => {
   });
 
   async function start(transport: MailTransport) {
-    const database = await createTestDatabase();
-    const log = silentLogger();
-    const db = new Database({ url: database.url, maxConnections: 3, log });
     const clock = new MovableClock();
-    const sealer = new Sealer(Buffer.alloc(32, 1));
-    const queue = new PgBossQueue({ url: database.url, jobs: [mailSendJob], log, pollSeconds: 2 });
-    registerMailJobs(queue, new MailDeliveryService({ transport, sealer, clock, log }));
-    await queue.start({ workers: true, supervise: false });
-    running.push(
-      () => database.drop(),
-      () => db.close(),
-      () => queue.stop({ timeoutMs: 1000 }),
-    );
-    return {
-      uow: new UnitOfWork(db),
-      mail: new MailService({ queue, sealer, clock, publicUrl: 'https://p.example' }),
-      clock,
-    };
+    const mailing = await startMailing(transport, clock);
+    running.push(mailing.stop);
+    return { ...mailing, clock };
   }
 
   it('is tried again until the server is back, and delays nobody', async () => {

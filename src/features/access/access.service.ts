@@ -68,12 +68,13 @@ export class AccessService {
     const verdict = this.#deps.tokens.verify(credentials.bearer);
     if (verdict.kind === 'expired') throw new AppError('TOKEN_EXPIRED');
     if (verdict.kind === 'invalid') throw new AppError('UNAUTHENTICATED', { message: 'The token is not valid' });
-    const { sub: userId, sid: sessionId } = verdict.claims;
+    const { sub: userId, sid: sessionId, exp } = verdict.claims;
     const state = await this.#deps.repository.findSession(sessionId, userId);
     if (!state || state.ended) throw new AppError('UNAUTHENTICATED', { message: 'The session has ended' });
     if (state.disabled) throw new AppError('ACCOUNT_DISABLED');
     const { role, emailVerified, leaving, space } = state;
-    return { kind: 'user', userId, sessionId, role, emailVerified, leaving, space };
+    const tokenExpiresAt = new Date(exp * 1000);
+    return { kind: 'user', userId, sessionId, role, emailVerified, leaving, tokenExpiresAt, space };
   }
 
   async #key(credentials: Credentials): Promise<KeyPrincipal> {

@@ -26,6 +26,8 @@ export interface UserPrincipal {
   readonly emailVerified: boolean;
   /** The account is about to be deleted. */
   readonly leaving: boolean;
+  /** Of the access token. */
+  readonly tokenExpiresAt: Date;
   readonly space: SpaceSnapshot;
 }
 

@@ -1,19 +1,18 @@
-import { z } from 'zod';
 import { created, ok, type Route, route } from '../../http/route.ts';
 import { actorOf } from '../audit/index.ts';
-import { presentUser } from '../users/index.ts';
+import { presentUser, type User } from '../users/index.ts';
 import * as schemas from './auth.schemas.ts';
 import type { AuthService, SessionTokens } from './auth.service.ts';
 import type { EmailVerificationService } from './email-verification.service.ts';
 
 const TAG = 'Authentication';
 
-/** `/auth` and `/otp`: accounts, sessions, proof of the e-mail address. */
+/** Accounts, their tokens, proof of the e-mail address. */
 export function authRoutes(auth: AuthService, verification: EmailVerificationService): Route[] {
-  return [...sessionRoutes(auth), ...otpRoutes(verification)];
+  return [...accountRoutes(auth), ...otpRoutes(verification)];
 }
 
-function sessionRoutes(auth: AuthService): Route[] {
+function accountRoutes(auth: AuthService): Route[] {
   return [
     route({
       method: 'post',
@@ -49,16 +48,21 @@ function sessionRoutes(auth: AuthService): Route[] {
       operationId: 'login',
       tag: TAG,
       summary: 'Log in',
-      description: 'By e-mail address or username. Unknown account and wrong password are one answer in one time.',
+      description:
+        'By e-mail address or username. Unknown account and wrong password are one answer in one time. Where the account is about to be deleted, the answer says so in `deletion`; the session can then undo that (`POST /users/account/restore`), tell who it is and log out.',
       access: 'anyone',
       limit: 'auth',
       body: schemas.loginBody,
       bodyExample: schemas.loginExample,
-      success: { 200: { description: 'A new session', data: schemas.sessionData, example: schemas.sessionExample } },
+      success: { 200: { description: 'A new session', data: schemas.loginData, example: schemas.sessionExample } },
       errors: ['INVALID_CREDENTIALS', 'ACCOUNT_DISABLED', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ body, context }) => {
         const login = body.email === undefined ? { username: body.username ?? '' } : { email: body.email };
-        return ok('Logged in', presentSession(await auth.login(login, body.password, context)));
+        const session = await auth.login(login, body.password, context);
+        const deletion = presentDeletion(session.user);
+        return deletion
+          ? ok(farewell(deletion), { ...presentSession(session), deletion })
+          : ok('Logged in', presentSession(session));
       },
     }),
     route({
@@ -76,21 +80,6 @@ function sessionRoutes(auth: AuthService): Route[] {
       errors: ['UNAUTHENTICATED', 'TOKEN_EXPIRED', 'ACCOUNT_DISABLED', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ body, context }) =>
         ok('Tokens renewed', presentSession(await auth.refresh(body.refreshToken, context))),
-    }),
-    route({
-      method: 'post',
-      path: '/auth/logout',
-      operationId: 'logout',
-      tag: TAG,
-      summary: 'Log out',
-      description: 'Ends this session in every process: its access and refresh tokens fail at the next request.',
-      access: 'user',
-      success: { 200: { description: 'The session has ended', data: z.null(), example: null } },
-      errors: ['DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, context }) => {
-        await auth.logout(principal.userId, principal.sessionId, actorOf(principal), context);
-        return ok('Logged out', null);
-      },
     }),
   ];
 }
@@ -144,4 +133,18 @@ function otpRoutes(verification: EmailVerificationService): Route[] {
 
 function presentSession({ user, token, refreshToken }: SessionTokens) {
   return { user: presentUser(user), token, refreshToken };
+}
+
+function presentDeletion({ deletionRequestedAt, deletionDueAt, deletionByAdmin }: User) {
+  if (deletionRequestedAt === null || deletionDueAt === null) return null;
+  return {
+    requestedAt: deletionRequestedAt.toISOString(),
+    dueAt: deletionDueAt.toISOString(),
+    byAdmin: deletionByAdmin,
+  };
+}
+
+function farewell({ dueAt, byAdmin }: { readonly dueAt: string; readonly byAdmin: boolean }): string {
+  const keep = byAdmin ? 'only an admin can undo that' : 'to keep it, send POST /api/users/account/restore';
+  return `Logged in, but the account will be erased after ${dueAt}: ${keep}`;
 }

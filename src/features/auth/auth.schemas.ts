@@ -10,7 +10,7 @@ const TOKEN_EXAMPLE = 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTlhYTNm
 const REFRESH_EXAMPLE = '019aa3f0-6a01-7f10-8a51-1d1c9a7f2b3e.pQ0yG3m1V7a0nXcJt4bS2eLr9kHfUwZxDiOoYq5T6sM';
 
 /** A password to be set: 8 to 72 bytes, because bcrypt reads no more. */
-const newPassword = z
+export const newPassword = z
   .string()
   .superRefine((password, context) => {
     const fault =
@@ -22,13 +22,13 @@ const newPassword = z
   .meta({ description: '8 to 72 bytes of UTF-8, without NUL', example: 'correct horse battery' });
 
 /** A password to be compared: whatever was typed. */
-const typedPassword = z
+export const typedPassword = z
   .string()
   .min(1)
   .max(1024)
   .meta({ description: 'The password', example: 'correct horse battery' });
 
-const email = z
+export const emailField = z
   .string()
   .trim()
   .superRefine((text, context) => {
@@ -47,7 +47,7 @@ const username = z
   .meta({ description: '3 to 32 of A-Z a-z 0-9 _ . -, compared without regard to case', example: 'ada' });
 
 export const registerBody = z.strictObject({
-  email,
+  email: emailField,
   password: newPassword,
   name: singleLine(1, 100).optional().meta({ description: 'Shown to others', example: 'Ada Lovelace' }),
   username: username.optional(),
@@ -91,12 +91,24 @@ export const sessionData = z.object({
 
 export const sessionExample = { user: userExample, token: TOKEN_EXAMPLE, refreshToken: REFRESH_EXAMPLE };
 
-export const otpParams = z.object({
-  otp: z
-    .string()
-    .regex(/^[0-9]{6}$/, 'must be 6 digits')
-    .meta({ description: 'The six digits from the mail', example: '048213' }),
+export const loginData = sessionData.extend({
+  deletion: z
+    .object({
+      requestedAt: z.iso.datetime(),
+      dueAt: z.iso.datetime().meta({ description: 'From when on the account is erased' }),
+      byAdmin: z.boolean().meta({ description: 'Only an admin can undo it' }),
+    })
+    .optional()
+    .meta({ description: 'Only where the account is about to be deleted: the session can do no more than undo that' }),
 });
+
+/** Six digits. */
+export const otpField = z
+  .string()
+  .regex(/^[0-9]{6}$/, 'must be 6 digits')
+  .meta({ description: 'The six digits from the mail', example: '048213' });
+
+export const otpParams = z.object({ otp: otpField });
 
 export const sentCodeData = z.object({
   sent: z.boolean().meta({ description: 'False when the address is verified already' }),

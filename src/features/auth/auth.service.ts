@@ -132,15 +132,6 @@ export class AuthService {
     }
   }
 
-  /** Ends one session of the user's; harmless when it has ended. */
-  async logout(userId: string, sessionId: string, actor: AuditActor, origin: AuditOrigin): Promise<void> {
-    const { uow, sessions, audit, clock } = this.#deps;
-    await uow.run(async (tx) => {
-      if (!(await sessions.revoke(tx, userId, sessionId, clock.now()))) return;
-      await audit.append(tx, { action: 'user.logout', actor, origin, subject: { type: 'user', id: userId } });
-    });
-  }
-
   #rotate(old: RefreshToken, fresh: RefreshToken, origin: AuditOrigin) {
     const { uow, sessions, audit, clock } = this.#deps;
     const now = clock.now();

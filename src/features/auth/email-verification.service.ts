@@ -1,25 +1,22 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
-import { newOneTimeCode } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
 import type { MailService } from '../mail/index.ts';
-import { comparisonKey, type User, type UserRepository } from '../users/index.ts';
-import type { CodePolicy, OneTimeCodeRepository } from './one-time-code.repository.ts';
+import type { User, UserRepository } from '../users/index.ts';
+import type { OneTimeCodeRepository } from './one-time-code.repository.ts';
+import { CODE_POLICY, type OneTimeCodeService } from './one-time-code.service.ts';
 
-const POLICY: CodePolicy = { maxAttempts: 5, resendAfterMs: 60_000, windowMs: 10 * 60_000 };
 const PURPOSE = 'EMAIL_VERIFICATION';
 
 export interface EmailVerificationDependencies {
   readonly uow: UnitOfWork;
   readonly users: UserRepository;
   readonly codes: OneTimeCodeRepository;
+  readonly oneTimeCodes: OneTimeCodeService;
   readonly audit: AuditRepository;
   readonly mail: MailService;
   readonly clock: Clock;
-  /** 32 bytes: without it, the hash of six digits would tell the digits. */
-  readonly codeKey: Buffer;
 }
 
 /** Whether a code is on its way, and until when it is good; null when the address is proven already. */
@@ -28,7 +25,7 @@ export interface SentCode {
   readonly expiresAt: Date | null;
 }
 
-/** Proves e-mail addresses by six digits: 10 minutes, 5 tries that a resend does not reset, one mail a minute. */
+/** Proves e-mail addresses by codes that are mailed to them. */
 export class EmailVerificationService {
   readonly #deps: EmailVerificationDependencies;
 
@@ -55,7 +52,7 @@ export class EmailVerificationService {
     const expiresAt = await uow.run(async (tx) => {
       const mailed = await this.#put(tx, user, now);
       const good =
-        mailed ?? (await codes.adoptFirst(tx, userId, PURPOSE, { registeredAt: user.createdAt, now }, POLICY));
+        mailed ?? (await codes.adoptFirst(tx, userId, PURPOSE, { registeredAt: user.createdAt, now }, CODE_POLICY));
       if (good === null) return null;
       await audit.append(tx, {
         action: 'user.otp_sent',
@@ -72,26 +69,25 @@ export class EmailVerificationService {
 
   /** The verified user. OTP_INVALID: wrong or expired; RATE_LIMITED: no try is left. */
   async verify(userId: string, code: string, actor: AuditActor, origin: AuditOrigin): Promise<User> {
-    const { users, codes, clock } = this.#deps;
+    const { users, codes, oneTimeCodes, clock } = this.#deps;
     const user = await users.findById(userId);
     if (!user) throw new AppError('USER_NOT_FOUND');
     if (user.emailVerifiedAt !== null) return user;
     const now = clock.now();
-    const wanted = await codes.takeTry(userId, PURPOSE, POLICY, now);
-    if (wanted === null) {
+    const guess = await oneTimeCodes.guess(PURPOSE, user, { code, now });
+    if (guess.outcome === 'none') {
       // Another request with the right code may have been first. The code goes in the transaction that verifies, so
       // whoever finds no code here finds the user verified after it; the other way round both could be missed.
       const state = await codes.find(userId, PURPOSE);
       const current = await users.findById(userId);
       if (current && current.emailVerifiedAt !== null) return current;
-      const usedUp = state !== null && state.attempts >= POLICY.maxAttempts;
-      throw usedUp && state.windowStartedAt.getTime() + POLICY.windowMs > now.getTime()
+      const usedUp = state !== null && state.attempts >= CODE_POLICY.maxAttempts;
+      throw usedUp && state.windowStartedAt.getTime() + CODE_POLICY.windowMs > now.getTime()
         ? await this.#limited(userId, now)
         : new AppError('OTP_INVALID', { message: 'There is no code that is good now; ask for a new one' });
     }
-    const given = this.#hash(user, code);
-    if (!timingSafeEqual(given, wanted)) throw new AppError('OTP_INVALID');
-    return this.#markVerified(user, given, actor, origin);
+    if (guess.outcome === 'wrong') throw new AppError('OTP_INVALID');
+    return this.#markVerified(user, guess.codeHash, actor, origin);
   }
 
   async #markVerified(
@@ -121,29 +117,19 @@ export class EmailVerificationService {
   }
 
   async #put(tx: Tx, user: User, now: Date): Promise<Date | null> {
-    const { codes, mail } = this.#deps;
-    const code = newOneTimeCode();
-    const expiresAt = await codes.put(
-      tx,
-      { userId: user.id, purpose: PURPOSE, codeHash: this.#hash(user, code), now },
-      POLICY,
-    );
-    if (expiresAt !== null) await mail.sendOtp(tx, user.email, { code, expiresAt });
-    return expiresAt;
-  }
-
-  /** Bound to the account and the address, so that a code proves no other address than the one it was sent to. */
-  #hash(user: User, code: string): Uint8Array<ArrayBuffer> {
-    const text = [PURPOSE, user.id, comparisonKey(user.email), code].join('\n');
-    return new Uint8Array(createHmac('sha256', this.#deps.codeKey).update(text).digest());
+    const { oneTimeCodes, mail } = this.#deps;
+    const issued = await oneTimeCodes.issue(tx, { purpose: PURPOSE, user }, now);
+    if (issued === null) return null;
+    await mail.sendOtp(tx, user.email, issued);
+    return issued.expiresAt;
   }
 
   async #limited(userId: string, now: Date): Promise<AppError> {
     const state = await this.#deps.codes.find(userId, PURPOSE);
-    const usedUp = state !== null && state.attempts >= POLICY.maxAttempts;
+    const usedUp = state !== null && state.attempts >= CODE_POLICY.maxAttempts;
     const until = usedUp
-      ? state.windowStartedAt.getTime() + POLICY.windowMs
-      : (state?.sentAt ?? now).getTime() + POLICY.resendAfterMs;
+      ? state.windowStartedAt.getTime() + CODE_POLICY.windowMs
+      : (state?.sentAt ?? now).getTime() + CODE_POLICY.resendAfterMs;
     return new AppError('RATE_LIMITED', {
       message: usedUp
         ? 'Too many wrong codes; ask for a new one later'

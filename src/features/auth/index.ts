@@ -1,8 +1,17 @@
+export { purgeAuthJob, registerAuthJobs, resetRequestJob } from './auth.jobs.ts';
 export { authRoutes } from './auth.router.ts';
 export { AuthService } from './auth.service.ts';
+export { AuthPurgeService } from './auth-purge.service.ts';
 export { EmailVerificationService } from './email-verification.service.ts';
 export { FirstAdminService } from './first-admin.service.ts';
 export { OneTimeCodeRepository } from './one-time-code.repository.ts';
+export { OneTimeCodeService } from './one-time-code.service.ts';
+export { passwordRoutes } from './password.router.ts';
+export { PasswordService } from './password.service.ts';
 export { PasswordCheckService } from './password-check.service.ts';
+export { PasswordResetService } from './password-reset.service.ts';
+export { ResetCodeService } from './reset-code.service.ts';
 export { SessionRepository } from './session.repository.ts';
+export { sessionRoutes } from './session.router.ts';
+export { SessionService } from './session.service.ts';
 export { RefreshTokens } from './tokens.ts';

@@ -37,11 +37,26 @@ const PUT = `
   WHERE c.sent_at <= $7 AND (c.window_started_at <= $6 OR c.attempts < $8)
   RETURNING expires_at`;
 
+// Always answers one row, and always writes to the log (a message that nobody reads): a commit that had nothing to write
+// would not wait for the disk, and the time would tell whether there is a code, and so an account.
 const TAKE_TRY: Statement = {
   name: 'auth_take_code_try',
-  text: `UPDATE one_time_codes SET attempts = attempts + 1
-    WHERE user_id = $1 AND purpose = $2::"CodePurpose" AND attempts < $3 AND expires_at > $4
-    RETURNING code_hash`,
+  text: `WITH taken AS (
+      UPDATE one_time_codes SET attempts = attempts + 1
+      WHERE user_id = $1 AND purpose = $2::"CodePurpose" AND attempts < $3 AND expires_at > $4
+      RETURNING code_hash
+    )
+    SELECT (SELECT code_hash FROM taken) AS code_hash, pg_logical_emit_message(true, 'pockity', '')`,
+};
+
+const PURGE: Statement = {
+  name: 'auth_purge_codes',
+  text: `WITH purged AS (
+      DELETE FROM one_time_codes WHERE (user_id, purpose) IN (
+        SELECT user_id, purpose FROM one_time_codes WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+      ) RETURNING 1
+    )
+    SELECT count(*) AS purged FROM purged`,
 };
 
 /** One-time codes: at most one for a user and purpose, of which only a keyed hash is kept. */
@@ -110,7 +125,7 @@ export class OneTimeCodeRepository {
    * taken before anything is compared and whatever comes of it, so parallel guesses get no more than there are tries.
    */
   async takeTry(userId: string, purpose: CodePurpose, policy: CodePolicy, now: Date): Promise<Uint8Array | null> {
-    const [row] = await this.#database.query<{ code_hash: Buffer }>(TAKE_TRY, [
+    const [row] = await this.#database.query<{ code_hash: Buffer | null }>(TAKE_TRY, [
       userId,
       purpose,
       policy.maxAttempts,
@@ -123,5 +138,16 @@ export class OneTimeCodeRepository {
   async consume(tx: Tx, userId: string, purpose: CodePurpose, codeHash: Uint8Array<ArrayBuffer>): Promise<boolean> {
     const { count } = await tx.oneTimeCode.deleteMany({ where: { userId, purpose, codeHash } });
     return count === 1;
+  }
+
+  /** Whatever code there is, is good no more. */
+  async void(tx: Tx, userId: string, purpose: CodePurpose): Promise<void> {
+    await tx.oneTimeCode.deleteMany({ where: { userId, purpose } });
+  }
+
+  /** Removes up to `limit` codes that expired before that time; answers how many. */
+  async purge(expiredBefore: Date, limit: number): Promise<number> {
+    const [row] = await this.#database.query<{ purged: number }>(PURGE, [expiredBefore, limit]);
+    return row?.purged ?? 0;
   }
 }

@@ -1,4 +1,7 @@
+import type { Database, Statement } from '../../platform/db/database.ts';
+import type { Prisma } from '../../platform/db/generated/client.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
+import type { Session } from './session.ts';
 
 export interface NewSession {
   readonly id: string;
@@ -16,8 +19,60 @@ export type RotateOutcome =
   | { readonly outcome: 'replayed'; readonly userId: string }
   | { readonly outcome: 'expired' | 'disabled' | 'unknown' };
 
+/** Where a page of sessions begins: after this one. */
+export interface SessionPosition {
+  readonly lastUsedAt: Date;
+  readonly id: string;
+}
+
+const SESSION_COLUMNS = {
+  id: true,
+  ip: true,
+  userAgent: true,
+  createdAt: true,
+  lastUsedAt: true,
+  expiresAt: true,
+} satisfies Prisma.SessionSelect;
+
+// A session lasts no longer than the retention after its last use, so one that ended that long ago has expired as well:
+// the index on `expires_at` finds both.
+const PURGE: Statement = {
+  name: 'auth_purge_sessions',
+  text: `WITH purged AS (
+      DELETE FROM sessions WHERE id IN (
+        SELECT id FROM sessions WHERE expires_at < $1 AND (expires_at < $2 OR revoked_at < $2)
+        ORDER BY expires_at LIMIT $3 FOR UPDATE SKIP LOCKED
+      ) RETURNING 1
+    )
+    SELECT count(*) AS purged FROM purged`,
+};
+
 /** Sessions: one row a login, with the hash of the one refresh token that is good. */
 export class SessionRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Up to `limit` living sessions of the user, newest use first. */
+  pageLiving(
+    userId: string,
+    page: { readonly limit: number; readonly after: SessionPosition | null },
+    now: Date,
+  ): Promise<Session[]> {
+    const { limit, after } = page;
+    const older = after && {
+      OR: [{ lastUsedAt: { lt: after.lastUsedAt } }, { lastUsedAt: after.lastUsedAt, id: { lt: after.id } }],
+    };
+    return this.#database.prisma.session.findMany({
+      where: { userId, revokedAt: null, expiresAt: { gt: now }, ...older },
+      orderBy: [{ lastUsedAt: 'desc' }, { id: 'desc' }],
+      take: limit,
+      select: SESSION_COLUMNS,
+    });
+  }
+
   async create(tx: Tx, session: NewSession): Promise<void> {
     await tx.session.create({ data: { ...session, lastUsedAt: session.createdAt } });
   }
@@ -73,12 +128,18 @@ export class SessionRepository {
     return count;
   }
 
-  /** Ends a session of this user; false when it had ended before. */
+  /** Ends a living session of this user; false when there is none of this id. */
   async revoke(tx: Tx, userId: string, sessionId: string, now: Date): Promise<boolean> {
     const { count } = await tx.session.updateMany({
-      where: { id: sessionId, userId, revokedAt: null },
+      where: { id: sessionId, userId, revokedAt: null, expiresAt: { gt: now } },
       data: { revokedAt: now },
     });
     return count === 1;
+  }
+
+  /** Removes up to `limit` sessions that ended or expired before that time, which is past; answers how many. */
+  async purge(endedBefore: Date, now: Date, limit: number): Promise<number> {
+    const [row] = await this.#database.query<{ purged: number }>(PURGE, [now, endedBefore, limit]);
+    return row?.purged ?? 0;
   }
 }

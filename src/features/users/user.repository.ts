@@ -86,27 +86,46 @@ export class UserRepository {
     return this.#database.prisma.user.findUnique({ where: { id }, select: USER_COLUMNS });
   }
 
-  /** By e-mail address or username, whichever is given. */
+  /** By e-mail address or username, whichever is given. An account that is being erased is none any more. */
   async findForLogin(
     login: { readonly email: string } | { readonly username: string },
   ): Promise<UserWithPassword | null> {
     const where =
       'email' in login ? { emailKey: comparisonKey(login.email) } : { usernameKey: comparisonKey(login.username) };
-    const row = await this.#database.prisma.user.findUnique({ where, select: { ...USER_COLUMNS, passwordHash: true } });
+    const row = await this.#database.prisma.user.findUnique({
+      where: { ...where, erasureStartedAt: null },
+      select: { ...USER_COLUMNS, passwordHash: true },
+    });
     if (!row) return null;
     const { passwordHash, ...user } = row;
     return { user, passwordHash };
   }
 
   /**
-   * Notes a login, provided that the account is still what the password was checked against; false when it was disabled
-   * or got another password meanwhile.
+   * Notes a login, provided that the account is still what the password was checked against; false when it was disabled,
+   * got another password or began to be erased meanwhile.
    */
   async noteLogin(tx: Tx, id: string, passwordHash: string, at: Date): Promise<boolean> {
     const changed = await tx.$executeRaw`
       UPDATE users SET last_login_at = ${at}, login_count = login_count + 1
-      WHERE id = ${id}::uuid AND password_hash = ${passwordHash} AND disabled_at IS NULL`;
+      WHERE id = ${id}::uuid AND password_hash = ${passwordHash} AND disabled_at IS NULL AND erasure_started_at IS NULL`;
     return changed === 1;
+  }
+
+  /**
+   * Sets another password, provided that the one before is still that which was seen; false when it is not, or the account
+   * was disabled or began to be erased.
+   */
+  async changePassword(
+    tx: Tx,
+    id: string,
+    change: { readonly oldHash: string; readonly newHash: string; readonly at: Date },
+  ): Promise<boolean> {
+    const { count } = await tx.user.updateMany({
+      where: { id, passwordHash: change.oldHash, disabledAt: null, erasureStartedAt: null },
+      data: { passwordHash: change.newHash, updatedAt: change.at },
+    });
+    return count === 1;
   }
 
   /** Marks the address as proven, provided that it is still this one and was not proven before; else null. */

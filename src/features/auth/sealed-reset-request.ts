@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import type { Sealer } from '../../platform/crypto/seal.ts';
+
+/** A request for a reset code, sealed: it holds an e-mail address, which may be nobody's here. */
+export interface SealedResetRequest {
+  /** Base64. */
+  readonly sealed: string;
+  readonly keyVersion: number;
+}
+
+/** What the sealed text of such a job is bound to. */
+const CONTEXT = 'password-reset';
+
+const request = z.object({
+  email: z.string(),
+  requestedAt: z.iso.datetime().transform((text) => new Date(text)),
+  origin: z.object({ ip: z.string().nullable(), userAgent: z.string().nullable(), requestId: z.string().nullable() }),
+});
+
+/** Who forgot a password, when it was said, and from where. */
+export type ResetRequest = z.output<typeof request>;
+
+export function sealResetRequest(sealer: Sealer, { email, requestedAt, origin }: ResetRequest): SealedResetRequest {
+  const { ip, userAgent, requestId } = origin;
+  const { bytes, keyVersion } = sealer.seal(
+    JSON.stringify({ email, requestedAt, origin: { ip, userAgent, requestId } }),
+    CONTEXT,
+  );
+  return { sealed: bytes.toString('base64'), keyVersion };
+}
+
+/** Throws when it was sealed under another key. */
+export function openResetRequest(sealer: Sealer, { sealed, keyVersion }: SealedResetRequest): ResetRequest {
+  return request.parse(JSON.parse(sealer.open({ bytes: Buffer.from(sealed, 'base64'), keyVersion }, CONTEXT)));
+}
