@@ -25,6 +25,8 @@ import {
   authRoutes,
   EmailVerificationService,
   FirstAdminService,
+  LOCK_OUT,
+  LoginGuard,
   OneTimeCodeRepository,
   OneTimeCodeService,
   PasswordCheckService,
@@ -142,9 +144,10 @@ export function compose(input: CompositionInput): Composition {
 
 /** Exact over all processes where somebody could guess; elsewhere each process counts for itself. */
 function composeLimits({ config, infrastructure }: CompositionInput): RateLimiters {
+  const { database } = infrastructure;
   const { auth, upload, api } = config.rateLimits;
   return {
-    auth: auth && RateLimiter.shared('auth', auth, infrastructure.database),
+    auth: auth && RateLimiter.shared('auth', auth, { database, remembersRefusals: true }),
     upload: upload && RateLimiter.local('upload', upload),
     api: api && RateLimiter.local('api', api),
   };
@@ -179,12 +182,15 @@ function composeAccounts(
   const oneTimeCodes = new OneTimeCodeService({ codes, codeKey });
   const verification = new EmailVerificationService({ uow, users, codes, oneTimeCodes, audit, mail, clock });
   const sessions = new SessionRepository(database);
+  const guard = new LoginGuard(RateLimiter.shared('login', LOCK_OUT, { database, remembersRefusals: false }));
+  const passwordCheck = new PasswordCheckService({ uow, users, audit, passwordHasher, guard });
   const auth = new AuthService({
     uow,
     users,
     sessions,
     audit,
     verification,
+    passwordCheck,
     passwordHasher,
     accessTokens,
     refreshTokens: new RefreshTokens(deriveKey(secrets.encryptionKey, 'refresh-token')),
@@ -193,9 +199,8 @@ function composeAccounts(
   });
   const sessionService = new SessionService({ uow, users, sessions, audit, clock });
   const proven = { uow, users, sessions, codes, audit, mail, passwordHasher, clock };
-  const passwordCheck = new PasswordCheckService({ users, passwordHasher });
   const passwords = new PasswordService({ ...proven, passwordCheck });
-  const resets = new PasswordResetService({ ...proven, oneTimeCodes, queue, sealer });
+  const resets = new PasswordResetService({ ...proven, guard, oneTimeCodes, queue, sealer });
   registerAuthJobs(
     queue,
     new ResetCodeService({ uow, users, oneTimeCodes, audit, mail, sealer, clock }),

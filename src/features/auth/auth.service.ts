@@ -1,12 +1,13 @@
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import type { AccessTokens } from '../../platform/crypto/access-token.ts';
-import { type PasswordHasher, passwordFault } from '../../platform/crypto/password-hasher.ts';
+import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { ANONYMOUS_ACTOR, type AuditActor, type AuditOrigin, type AuditRepository, actorOf } from '../audit/index.ts';
-import type { User, UserRepository } from '../users/index.ts';
+import { comparisonKey, type User, type UserRepository } from '../users/index.ts';
 import type { EmailVerificationService } from './email-verification.service.ts';
+import type { PasswordCheckService } from './password-check.service.ts';
 import type { SessionRepository } from './session.repository.ts';
 import { REFRESH_TOKEN_TTL_MS, type RefreshToken, type RefreshTokens } from './tokens.ts';
 
@@ -16,6 +17,7 @@ export interface AuthDependencies {
   readonly sessions: SessionRepository;
   readonly audit: AuditRepository;
   readonly verification: EmailVerificationService;
+  readonly passwordCheck: PasswordCheckService;
   readonly passwordHasher: PasswordHasher;
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
@@ -79,17 +81,15 @@ export class AuthService {
     });
   }
 
-  /** INVALID_CREDENTIALS for an unknown account and a wrong password alike, in one time; ACCOUNT_DISABLED. */
+  /**
+   * INVALID_CREDENTIALS for an unknown account and a wrong password alike, in one time; RATE_LIMITED after too many of them
+   * from this address; ACCOUNT_DISABLED.
+   */
   async login(login: Login, password: string, origin: AuditOrigin): Promise<SessionTokens> {
-    const { uow, users, audit, passwordHasher, clock } = this.#deps;
+    const { uow, users, audit, passwordCheck, clock } = this.#deps;
+    const typed = comparisonKey('email' in login ? login.email : login.username);
     const found = await users.findForLogin(login);
-    // A password that could not have been set is compared as well: bcrypt would see only a part of it.
-    const hash = passwordFault(password) === null ? (found?.passwordHash ?? null) : null;
-    if (!(await passwordHasher.verify(password, hash)) || !found) {
-      await this.#noteFailure(found?.user ?? null, found ? 'password' : 'account', origin);
-      throw new AppError('INVALID_CREDENTIALS', { message: 'The login or the password is wrong' });
-    }
-    const { user, passwordHash } = found;
+    const { user, passwordHash } = await passwordCheck.prove({ found, typed, password, origin });
     const session = await uow.run(async (tx) => {
       if (!(await users.noteLogin(tx, user.id, passwordHash, clock.now()))) return null;
       await audit.append(tx, {
@@ -101,7 +101,7 @@ export class AuthService {
       return this.#openSession(tx, user, origin);
     });
     if (session) return session;
-    await this.#noteFailure(user, 'disabled', origin);
+    await passwordCheck.noteRefusal(user, { reason: 'disabled' }, origin);
     throw new AppError(user.disabledAt === null ? 'INVALID_CREDENTIALS' : 'ACCOUNT_DISABLED');
   }
 
@@ -182,20 +182,6 @@ export class AuthService {
     });
     const token = accessTokens.issue({ userId: user.id, sessionId, role: user.role });
     return { user, token, refreshToken: refresh.token };
-  }
-
-  /** What was typed is not recorded: people type passwords into the wrong field. */
-  async #noteFailure(user: User | null, reason: string, origin: AuditOrigin): Promise<void> {
-    const { uow, audit } = this.#deps;
-    await uow.run((tx) =>
-      audit.append(tx, {
-        action: 'user.login_failed',
-        actor: ANONYMOUS_ACTOR,
-        origin,
-        metadata: { reason },
-        ...(user ? { subject: { type: 'user', id: user.id } as const } : {}),
-      }),
-    );
   }
 }
 

@@ -4,6 +4,7 @@ export { AuthService } from './auth.service.ts';
 export { AuthPurgeService } from './auth-purge.service.ts';
 export { EmailVerificationService } from './email-verification.service.ts';
 export { FirstAdminService } from './first-admin.service.ts';
+export { LOCK_OUT, LoginGuard } from './login-guard.ts';
 export { OneTimeCodeRepository } from './one-time-code.repository.ts';
 export { OneTimeCodeService } from './one-time-code.service.ts';
 export { passwordRoutes } from './password.router.ts';

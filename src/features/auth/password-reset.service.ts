@@ -8,6 +8,7 @@ import { type AuditOrigin, type AuditRepository, actorOf } from '../audit/index.
 import type { MailService } from '../mail/index.ts';
 import type { UserRepository, UserWithPassword } from '../users/index.ts';
 import { resetRequestJob } from './auth.jobs.ts';
+import type { LoginGuard } from './login-guard.ts';
 import type { OneTimeCodeRepository } from './one-time-code.repository.ts';
 import type { OneTimeCodeService } from './one-time-code.service.ts';
 import { sealResetRequest } from './sealed-reset-request.ts';
@@ -24,6 +25,7 @@ export interface PasswordResetDependencies {
   readonly audit: AuditRepository;
   readonly mail: MailService;
   readonly passwordHasher: PasswordHasher;
+  readonly guard: LoginGuard;
   readonly queue: JobSender;
   readonly sealer: Sealer;
   readonly clock: Clock;
@@ -58,6 +60,9 @@ export class PasswordResetService {
     if (!found || guess.outcome !== 'right') throw new AppError('OTP_INVALID');
     const newHash = await passwordHasher.hash(newPassword);
     await this.#set(found, { newHash, codeHash: guess.codeHash }, origin);
+    // Whoever had forgotten it has guessed before.
+    const { guard } = this.#deps;
+    await guard.noteSuccess(guard.keyOf(found.user.id, origin.ip));
   }
 
   async #set(

@@ -41,10 +41,15 @@ export class RateLimiter {
   }
 
   /**
-   * Over all processes, exactly: one statement a request. Who has used all points up is refused from memory until the
-   * window ends, so that a flood does not reach the database. Throws what the database throws.
+   * Over all processes, exactly: one statement a request. Throws what the database throws. With `remembersRefusals`, who
+   * has used all points up is refused from this process's memory until the window ends, whatever `reset` says elsewhere,
+   * so that a flood does not reach the database.
    */
-  static shared(name: string, rule: RateLimitRule, database: Database): RateLimiter {
+  static shared(
+    name: string,
+    rule: RateLimitRule,
+    { database, remembersRefusals }: { readonly database: Database; readonly remembersRefusals: boolean },
+  ): RateLimiter {
     const engine = new RateLimiterPostgres({
       storeClient: clientOf(database),
       storeType: 'client',
@@ -53,7 +58,7 @@ export class RateLimiter {
       keyPrefix: name,
       points: rule.points,
       duration: rule.seconds,
-      inMemoryBlockOnConsumed: rule.points,
+      inMemoryBlockOnConsumed: remembersRefusals ? rule.points : 0,
     });
     return new RateLimiter(rule, engine);
   }
