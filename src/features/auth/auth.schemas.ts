@@ -22,13 +22,13 @@ const newPassword = z
   .meta({ description: '8 to 72 bytes of UTF-8, without NUL', example: 'correct horse battery' });
 
 /** A password to be compared: whatever was typed. */
-const typedPassword = z
+export const typedPassword = z
   .string()
   .min(1)
   .max(1024)
   .meta({ description: 'The password', example: 'correct horse battery' });
 
-const email = z
+export const email = z
   .string()
   .trim()
   .superRefine((text, context) => {
@@ -37,7 +37,7 @@ const email = z
   })
   .meta({ description: 'Compared without regard to case', example: 'ada@example.com' });
 
-const username = z
+export const username = z
   .string()
   .trim()
   .superRefine((text, context) => {

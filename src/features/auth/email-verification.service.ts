@@ -42,6 +42,16 @@ export class EmailVerificationService {
   }
 
   /**
+   * A code for the address that the account is about to get, in the transaction of the change and before the user's row
+   * is touched (`verify` locks in the same order). Where it is too early for another mail nothing is sent; the code for
+   * the old address, which proves nothing any more, then no longer counts as one that is on its way.
+   */
+  async sendToNewAddress(tx: Tx, user: Pick<User, 'id' | 'email'>): Promise<void> {
+    const now = this.#deps.clock.now();
+    if ((await this.#put(tx, user, now)) === null) await this.#deps.codes.void(tx, user.id, PURPOSE, now);
+  }
+
+  /**
    * Sends a new code. The one of the registration counts as the answer to a first request that comes within a minute
    * of it: a second mail would only make the first one's code useless. RATE_LIMITED: the last one is too young, or the
    * tries are used up.
@@ -120,7 +130,7 @@ export class EmailVerificationService {
     return current;
   }
 
-  async #put(tx: Tx, user: User, now: Date): Promise<Date | null> {
+  async #put(tx: Tx, user: Pick<User, 'id' | 'email'>, now: Date): Promise<Date | null> {
     const { codes, mail } = this.#deps;
     const code = newOneTimeCode();
     const expiresAt = await codes.put(
@@ -133,7 +143,7 @@ export class EmailVerificationService {
   }
 
   /** Bound to the account and the address, so that a code proves no other address than the one it was sent to. */
-  #hash(user: User, code: string): Uint8Array<ArrayBuffer> {
+  #hash(user: Pick<User, 'id' | 'email'>, code: string): Uint8Array<ArrayBuffer> {
     const text = [PURPOSE, user.id, comparisonKey(user.email), code].join('\n');
     return new Uint8Array(createHmac('sha256', this.#deps.codeKey).update(text).digest());
   }

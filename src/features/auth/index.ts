@@ -1,4 +1,5 @@
 export { authRoutes } from './auth.router.ts';
+export { email, typedPassword, username } from './auth.schemas.ts';
 export { AuthService } from './auth.service.ts';
 export { EmailVerificationService } from './email-verification.service.ts';
 export { FirstAdminService } from './first-admin.service.ts';

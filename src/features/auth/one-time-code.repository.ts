@@ -72,6 +72,11 @@ export class OneTimeCodeRepository {
     return rows[0]?.expires_at ?? null;
   }
 
+  /** Ends the code that is good now; tries and the time of sending stay counted. */
+  async void(tx: Tx, userId: string, purpose: CodePurpose, now: Date): Promise<void> {
+    await tx.oneTimeCode.updateMany({ where: { userId, purpose, expiresAt: { gt: now } }, data: { expiresAt: now } });
+  }
+
   find(userId: string, purpose: CodePurpose): Promise<CodeState | null> {
     return this.#database.prisma.oneTimeCode.findUnique({
       where: { userId_purpose: { userId, purpose } },
