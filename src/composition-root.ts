@@ -102,7 +102,7 @@ export interface Composition {
   readonly readiness: ReadinessService;
   readonly ledger: LedgerService;
   readonly tombstones: TombstoneService;
-  readonly accountErasure: AccountErasureService;
+  readonly accountDeletions: AccountDeletionService;
 }
 
 /** The only place that knows who needs whom. */
@@ -136,7 +136,7 @@ export function compose(input: CompositionInput): Composition {
     readiness,
     ledger: files.ledger,
     tombstones: files.tombstones,
-    accountErasure: accounts.erasure,
+    accountDeletions: accounts.deletions,
   };
 }
 
@@ -220,7 +220,7 @@ function composeAccounts(
   return {
     access,
     firstAdmin,
-    erasure,
+    deletions,
     routes: [
       ...authRoutes(auth, verification),
       ...profileRoutes(profile),

@@ -12,6 +12,7 @@ export const profileBody = z
     username: username.nullable().optional().meta({ description: 'null clears it', example: 'ada' }),
   })
   .refine((body) => Object.values(body).some((value) => value !== undefined), {
+    path: ['body'],
     message: 'give at least one of name, email and username',
   });
 
