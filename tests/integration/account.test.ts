@@ -266,7 +266,7 @@ describe('erasing', () => {
     };
     const early = await reserve('early.bin');
     expect(early.outcome).toBe('reserved');
-    await a.store.put(early.item.objectKey, Buffer.from('12345'), { contentType: 'a/b' });
+    await a.infrastructure.store.put(early.item.objectKey, Buffer.from('12345'), { contentType: 'a/b' });
     await due(me.caller);
     // A replacement needs no room, so it comes in even now; here as late as can be, when its space has been emptied.
     const repository = new ErasureRepository(a.database);
@@ -277,7 +277,7 @@ describe('erasing', () => {
         expect((await reserve('new.bin')).outcome).toBe('refused');
         await a.database.prisma.space.update({ where: { id: space.id }, data: { quotaBytes: 10n, quotaObjects: 1n } });
         late = await reserve('late.bin');
-        await a.store.put(late.item.objectKey, Buffer.from('12345'), { contentType: 'a/b' });
+        await a.infrastructure.store.put(late.item.objectKey, Buffer.from('12345'), { contentType: 'a/b' });
       }
       return pseudonymise.apply(repository, args);
     };
@@ -336,7 +336,7 @@ describe('without a time of grace', () => {
       await expect.poll(withText).toBe(0);
       await accounts.composition.tombstones.purge();
       const objects: string[] = [];
-      for await (const { key } of accounts.store.list(`users/${me.id}/`)) objects.push(key);
+      for await (const { key } of accounts.infrastructure.store.list(`users/${me.id}/`)) objects.push(key);
       expect(objects).toEqual([]);
       // The address is free again.
       await accounts.anonymous().post('/api/auth/register').send({ email: me.email, password: PASSWORD }).expect(201);
@@ -356,7 +356,7 @@ async function belongings() {
     await a.anonymous().delete('/api/storage/files/a.bin').set(headers).expect(200);
   }
   const photoKey = `users/${caller.id}/${newId()}`;
-  await a.store.put(photoKey, Buffer.from('webp'), { contentType: 'image/webp' });
+  await a.infrastructure.store.put(photoKey, Buffer.from('webp'), { contentType: 'image/webp' });
   await a.database.prisma.user.update({
     where: { id: caller.id },
     data: { photoKey, username: `u-${caller.id.slice(-12)}` },
@@ -473,7 +473,7 @@ async function snapshot(userId: string) {
   const spaces = await a.database.prisma.space.findMany({ where: { ownerId: userId }, orderBy: { id: 'asc' } });
   const audit = await a.database.prisma.auditLog.findMany({ where: { actorId: userId }, orderBy: { id: 'asc' } });
   const objects: string[] = [];
-  for (const { prefix } of spaces) for await (const { key } of a.store.list(prefix)) objects.push(key);
+  for (const { prefix } of spaces) for await (const { key } of a.infrastructure.store.list(prefix)) objects.push(key);
   expect(objects).toHaveLength(3);
   return { objects: objects.toSorted(), rows: await rowsWith([userId, ...spaces.map(({ id }) => id)]), spaces, audit };
 }
@@ -482,7 +482,7 @@ async function expectErased({ caller, accessKeyId, spaces }: Awaited<ReturnType<
   await purge();
   expect(await rowsWith([caller.id, caller.email, accessKeyId, ...spaces.map(({ id }) => id)])).toEqual({});
   for (const { prefix } of spaces) {
-    for await (const { key } of a.store.list(prefix)) expect.fail(`${key} is left`);
+    for await (const { key } of a.infrastructure.store.list(prefix)) expect.fail(`${key} is left`);
   }
   const entries = await a.database.prisma.auditLog.findMany({
     where: { OR: [{ actorId: caller.id }, { subjectId: caller.id }, { accessKeyId }] },

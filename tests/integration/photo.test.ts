@@ -39,7 +39,7 @@ async function fetchPhoto(
 
 async function stored(userId: string): Promise<string[]> {
   const keys: string[] = [];
-  for await (const { key } of a.store.list(`users/${userId}/`)) keys.push(key);
+  for await (const { key } of a.infrastructure.store.list(`users/${userId}/`)) keys.push(key);
   return keys;
 }
 
@@ -164,6 +164,19 @@ describe('PUT /users/photo', () => {
     expect((await put(Buffer.alloc(5 * MIB))).status).toBe(415);
   });
 
+  it('gives back the memory that it took, also of what was cut off', async () => {
+    const photo = await picture(300, 300).png().toBuffer();
+    await Promise.all([put(photo), put(Buffer.alloc(MIB)), put(Buffer.alloc(6 * MIB))]);
+    const head = '--x\r\nContent-Disposition: form-data; name="photo"; filename="a.png"\r\n\r\n';
+    const cut = await supertest(a.app)
+      .put('/api/users/photo')
+      .auth(me.token, { type: 'bearer' })
+      .set('content-type', 'multipart/form-data; boundary=x')
+      .send(`${head}${'x'.repeat(1000)}`);
+    expect(cut.body.error.code).toBe('VALIDATION_FAILED');
+    expect(a.infrastructure.budget.heldBytes).toBe(0);
+  });
+
   it('wants the one field', async () => {
     const request = supertest(a.app).put('/api/users/photo').auth(me.token, { type: 'bearer' });
     const reply = await request.attach('file', Buffer.from('x'), 'a.png');
@@ -210,9 +223,9 @@ describe('a photo that dies on its way', () => {
   it('between the put and the naming leaves nothing', async () => {
     const somebody = await a.user();
     const photo = await picture(30, 30).png().toBuffer();
-    const realPut = a.store.put.bind(a.store);
+    const realPut = a.infrastructure.store.put.bind(a.infrastructure.store);
     // The removal begins while the object is being stored: what a put of over ten minutes meets.
-    const store = vi.spyOn(a.store, 'put').mockImplementation(async (...args) => {
+    const store = vi.spyOn(a.infrastructure.store, 'put').mockImplementation(async (...args) => {
       const result = await realPut(...args);
       await purge();
       return result;
@@ -228,8 +241,8 @@ describe('a photo that dies on its way', () => {
   it('with its account leaves nothing', async () => {
     const somebody = await a.user();
     const photo = await picture(30, 30).png().toBuffer();
-    const realPut = a.store.put.bind(a.store);
-    const store = vi.spyOn(a.store, 'put').mockImplementation(async (...args) => {
+    const realPut = a.infrastructure.store.put.bind(a.infrastructure.store);
+    const store = vi.spyOn(a.infrastructure.store, 'put').mockImplementation(async (...args) => {
       const at = new Date();
       const data = { deletionRequestedAt: at, deletionDueAt: at, erasureStartedAt: at };
       await a.database.prisma.user.update({ where: { id: somebody.id }, data });
@@ -244,7 +257,7 @@ describe('a photo that dies on its way', () => {
 
   it('in the put leaves its tombstone', async () => {
     const somebody = await a.user();
-    const store = vi.spyOn(a.store, 'put').mockRejectedValue(new Error('killed'));
+    const store = vi.spyOn(a.infrastructure.store, 'put').mockRejectedValue(new Error('killed'));
     const reply = await put(await picture(9, 9).png().toBuffer(), { by: somebody });
     store.mockRestore();
     expect(reply.status).toBe(500);

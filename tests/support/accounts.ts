@@ -2,9 +2,9 @@ import type { Express } from 'express';
 import supertest from 'supertest';
 import type { Composition } from '../../src/composition-root.ts';
 import type { FirstAdminService } from '../../src/features/auth/index.ts';
+import type { Infrastructure } from '../../src/infrastructure.ts';
 import type { Clock } from '../../src/platform/clock/clock.ts';
 import type { Database } from '../../src/platform/db/database.ts';
-import type { ObjectStore } from '../../src/platform/object-store/object-store.ts';
 import { startTestApp, type TestApp } from './app.ts';
 import { MailBox } from './mail-box.ts';
 import { createTestDatabase, type TestDatabase } from './postgres.ts';
@@ -124,8 +124,8 @@ export class Accounts {
     return this.#testApp.composition;
   }
 
-  get store(): ObjectStore {
-    return this.#testApp.infrastructure.store;
+  get infrastructure(): Infrastructure {
+    return this.#testApp.infrastructure;
   }
 
   get dataDirectory(): string {

@@ -148,7 +148,7 @@ export class PhotoService {
       if (error instanceof ImagesBusyError) throw busy(error);
       if (error instanceof ImageTypeError) throw notAllowed('A photo is a JPEG, PNG or WebP', error.seen, error);
       if (error instanceof BrokenImageError) {
-        throw notAllowed('The image is broken, cut off, or has more than 50 million pixels', null, error);
+        throw notAllowed('The image is broken, cut off, or has more than 50 million pixels', error.seen, error);
       }
       throw error;
     }

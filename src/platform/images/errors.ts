@@ -12,6 +12,12 @@ export class ImageTypeError extends Error {
 /** The content begins like an image and cannot be read as one: broken, cut off, or too large in pixels or time. */
 export class BrokenImageError extends Error {
   override readonly name = 'BrokenImageError';
+  /** The media type that the first bytes speak of. */
+  readonly seen: string;
+  constructor(seen: string, options?: ErrorOptions) {
+    super('the image cannot be read', options);
+    this.seen = seen;
+  }
 }
 
 /** More images are waiting than can be converted in useful time. */

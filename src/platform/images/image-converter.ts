@@ -46,7 +46,7 @@ export class ImageConverter {
           .timeout({ seconds: TIMEOUT_SECONDS })
           .toBuffer();
       } catch (error) {
-        throw new BrokenImageError('the image cannot be read', { cause: error });
+        throw new BrokenImageError(seen, { cause: error });
       }
     });
   }
@@ -61,7 +61,10 @@ let loading: ReturnType<typeof openSharp> | undefined;
 
 /** Only where it is used: libvips takes some 20 MiB. Once: blocking again would fail an image that is under way. */
 function loadSharp(): ReturnType<typeof openSharp> {
-  loading ??= openSharp();
+  loading ??= openSharp().catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
   return loading;
 }
 
