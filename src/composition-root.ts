@@ -2,6 +2,17 @@ import type { Config } from './config/env.ts';
 import type { Secrets } from './config/secrets.ts';
 import { AccessRepository, AccessService } from './features/access/index.ts';
 import {
+  AccountDeletionService,
+  AccountErasureService,
+  accountRoutes,
+  DeletionRepository,
+  ErasureRepository,
+  eraseDueJob,
+  eraseJob,
+  eraseTracesJob,
+  registerAccountJobs,
+} from './features/account/index.ts';
+import {
   AdminUserRepository,
   AdminUserService,
   adminHealthRoutes,
@@ -53,7 +64,13 @@ import {
   TombstoneService,
 } from './features/ledger/index.ts';
 import { MailDeliveryService, MailService, mailSendJob, registerMailJobs } from './features/mail/index.ts';
-import { ProfileService, profileRoutes } from './features/profile/index.ts';
+import {
+  PhotoService,
+  ProfileRepository,
+  ProfileService,
+  photoRoutes,
+  profileRoutes,
+} from './features/profile/index.ts';
 import {
   deletePrefixJob,
   FileRepository,
@@ -71,6 +88,7 @@ import { AccessTokens } from './platform/crypto/access-token.ts';
 import { PasswordHasher } from './platform/crypto/password-hasher.ts';
 import { deriveKey, Sealer } from './platform/crypto/seal.ts';
 import { UnitOfWork } from './platform/db/unit-of-work.ts';
+import { ImageConverter } from './platform/images/image-converter.ts';
 import type { Logger } from './platform/logging/logger.ts';
 import { createMailTransport } from './platform/mail/create-mail-transport.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
@@ -85,6 +103,7 @@ const BCRYPT_COST = { password: 12, secret: 10 } as const;
  */
 const HASHES_AT_ONCE = { password: 2, secret: 1 } as const;
 const MAX_WAITING_HASHES = 200;
+const IMAGES = { concurrency: 2, maxWaiting: 20 } as const;
 
 export interface CompositionInput {
   readonly config: Config;
@@ -107,6 +126,7 @@ export interface Composition {
   readonly readiness: ReadinessService;
   readonly ledger: LedgerService;
   readonly tombstones: TombstoneService;
+  readonly accountDeletions: AccountDeletionService;
 }
 
 /** The only place that knows who needs whom. */
@@ -114,7 +134,17 @@ export function compose(input: CompositionInput): Composition {
   const { infrastructure, clock, log } = input;
   const queue = new PgBossQueue({
     url: infrastructure.databaseUrl,
-    jobs: [expireReservationsJob, purgeTombstonesJob, deletePrefixJob, mailSendJob, resetRequestJob, purgeAuthJob],
+    jobs: [
+      expireReservationsJob,
+      purgeTombstonesJob,
+      deletePrefixJob,
+      mailSendJob,
+      resetRequestJob,
+      purgeAuthJob,
+      eraseJob,
+      eraseTracesJob,
+      eraseDueJob,
+    ],
     log,
   });
   const readiness = new ReadinessService({
@@ -139,6 +169,7 @@ export function compose(input: CompositionInput): Composition {
     readiness,
     ledger: files.ledger,
     tombstones: files.tombstones,
+    accountDeletions: accounts.deletions,
   };
 }
 
@@ -158,7 +189,7 @@ function composeAccounts(
   { config, secrets, infrastructure, clock, log, bcryptCost }: CompositionInput,
   queue: JobQueue,
 ) {
-  const { database } = infrastructure;
+  const { database, store, budget } = infrastructure;
   const cost = bcryptCost ?? BCRYPT_COST;
   const hasher = (kind: keyof typeof HASHES_AT_ONCE) =>
     new PasswordHasher({ cost: cost[kind], concurrency: HASHES_AT_ONCE[kind], maxWaiting: MAX_WAITING_HASHES });
@@ -210,7 +241,6 @@ function composeAccounts(
   const keys = new ApiKeyService({ uow, keys: keyRepository, audit, secretHasher, sealer, clock });
   const requests = new KeyRequestService({ uow, requests: requestRepository, users, audit, mail, clock });
   const reviews = new KeyReviewService({ uow, requests: requestRepository, keys: keyRepository, audit, mail, clock });
-  const profile = new ProfileService({ users, keys });
   const adminUsers = new AdminUserService({
     uow,
     accounts: new AdminUserRepository(database),
@@ -219,6 +249,32 @@ function composeAccounts(
     audit,
     clock,
   });
+  const profiles = new ProfileRepository(database);
+  const profile = new ProfileService({ uow, profiles, users, keys, verification, audit, mail, clock });
+  const tombstones = new TombstoneRepository(database);
+  const images = new ImageConverter(IMAGES);
+  const photos = new PhotoService({ uow, profiles, tombstones, audit, images, store, budget, clock });
+  const deletions = new AccountDeletionService({
+    uow,
+    deletions: new DeletionRepository(database),
+    users,
+    sessions,
+    passwords: passwordCheck,
+    audit,
+    mail,
+    queue,
+    clock,
+    graceDays: config.retention.accountDeletionGraceDays,
+  });
+  const erasure = new AccountErasureService({
+    uow,
+    repository: new ErasureRepository(database),
+    audit,
+    queue,
+    clock,
+    log,
+  });
+  registerAccountJobs(queue, erasure);
   const access = new AccessService({
     repository: new AccessRepository(database),
     tokens: accessTokens,
@@ -229,11 +285,14 @@ function composeAccounts(
   return {
     access,
     firstAdmin,
+    deletions,
     routes: [
       ...authRoutes(auth, verification),
       ...sessionRoutes(sessionService),
       ...passwordRoutes(passwords, resets),
       ...profileRoutes(profile),
+      ...photoRoutes(photos),
+      ...accountRoutes(deletions),
       ...keyRequestRoutes(requests, reviews),
       ...apiKeyRoutes(keys),
       ...adminUserRoutes(adminUsers),

@@ -1,8 +1,8 @@
 /**
- * libuv's pool serves files, DNS and bcrypt, and has four threads unless told before its first use; so this module is
- * the first that `main.ts` imports. Three hashes at once (two of passwords, one of key secrets) then leave nine threads
- * for files.
+ * libuv's pool serves files, DNS, bcrypt and images, and has four threads unless told before its first use; so this
+ * module is the first that `main.ts` imports. Three hashes (two of passwords, one of key secrets) and two images at once
+ * then leave nine threads for files.
  */
-process.env['UV_THREADPOOL_SIZE'] ??= '12';
+process.env['UV_THREADPOOL_SIZE'] ??= '14';
 
 export {};

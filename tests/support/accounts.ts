@@ -1,6 +1,8 @@
 import type { Express } from 'express';
 import supertest from 'supertest';
+import type { Composition } from '../../src/composition-root.ts';
 import type { FirstAdminService } from '../../src/features/auth/index.ts';
+import type { Infrastructure } from '../../src/infrastructure.ts';
 import type { Clock } from '../../src/platform/clock/clock.ts';
 import type { Database } from '../../src/platform/db/database.ts';
 import { startTestApp, type TestApp } from './app.ts';
@@ -119,6 +121,14 @@ export class Accounts {
     return this.#testApp.composition.firstAdmin;
   }
 
+  get composition(): Composition {
+    return this.#testApp.composition;
+  }
+
+  get infrastructure(): Infrastructure {
+    return this.#testApp.infrastructure;
+  }
+
   get dataDirectory(): string {
     return this.#testApp.dataDirectory;
   }
@@ -180,8 +190,14 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-/** Starts a service of one process, on a clock that can be moved; without rate limits unless `environment` sets them. */
-export async function startAccounts(environment: Readonly<Record<string, string>> = {}): Promise<Site> {
+/**
+ * Starts a service of one process, on a clock that can be moved; without rate limits unless `environment` sets them, and
+ * with jobs running unless told otherwise.
+ */
+export async function startAccounts(
+  environment: Readonly<Record<string, string>> = {},
+  { workers: firstWorks = true }: { readonly workers?: boolean } = {},
+): Promise<Site> {
   const database = await createTestDatabase();
   const clock = new MovableClock();
   const processes: Accounts[] = [];
@@ -191,7 +207,7 @@ export async function startAccounts(environment: Readonly<Record<string, string>
     return accounts;
   };
   return {
-    accounts: await start(true),
+    accounts: await start(firstWorks),
     startAnother: () => start(false),
     stop: async () => {
       await Promise.all(processes.map((process) => process.stop()));

@@ -99,23 +99,25 @@ export class ApiKeyRepository {
     );
   }
 
+  /** The newest `limit`, each with its pocket's counters. */
+  async listWithSpaces(
+    userId: string,
+    limit: number,
+    now: Date,
+  ): Promise<{ readonly key: ApiKey; readonly space: SpaceSnapshot }[]> {
+    const rows = await this.#database.prisma.apiKey.findMany({
+      where: { userId },
+      orderBy: { id: 'desc' },
+      take: limit,
+      select: { ...SELECT, space: true },
+    });
+    return rows.map((row) => ({ key: toApiKey(row, now), space: toSnapshot(row.space) }));
+  }
+
   /** The pocket's counters. */
   async findSpace(userId: string, id: string): Promise<SpaceSnapshot | null> {
     const row = await this.#database.prisma.space.findFirst({ where: { apiKey: { id, userId } } });
-    return (
-      row && {
-        id: row.id,
-        kind: row.kind,
-        prefix: row.prefix,
-        quotaBytes: Number(row.quotaBytes),
-        quotaObjects: Number(row.quotaObjects),
-        usedBytes: Number(row.usedBytes),
-        usedObjects: Number(row.usedObjects),
-        reservedBytes: Number(row.reservedBytes),
-        reservedObjects: Number(row.reservedObjects),
-        updatedAt: row.updatedAt,
-      }
-    );
+    return row && toSnapshot(row);
   }
 
   /** Gives an unclaimed living key its secret; false when it is claimed, revoked, expired or not the user's. */
@@ -154,5 +156,20 @@ function toApiKey(row: Row, now: Date): ApiKey {
     permissions: permissions as Permission[],
     isActive: row.revokedAt === null && (row.expiresAt === null || row.expiresAt > now),
     quota: { maxBytes: Number(space.quotaBytes), maxObjects: Number(space.quotaObjects) },
+  };
+}
+
+function toSnapshot(row: Prisma.SpaceGetPayload<Record<string, never>>): SpaceSnapshot {
+  return {
+    id: row.id,
+    kind: row.kind,
+    prefix: row.prefix,
+    quotaBytes: Number(row.quotaBytes),
+    quotaObjects: Number(row.quotaObjects),
+    usedBytes: Number(row.usedBytes),
+    usedObjects: Number(row.usedObjects),
+    reservedBytes: Number(row.reservedBytes),
+    reservedObjects: Number(row.reservedObjects),
+    updatedAt: row.updatedAt,
   };
 }

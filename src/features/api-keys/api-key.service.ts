@@ -31,6 +31,11 @@ export class ApiKeyService {
     return this.#deps.keys.pageOwned(userId, page, this.#deps.clock.now());
   }
 
+  /** The newest `limit` keys, each with its pocket's counters. */
+  listWithSpaces(userId: string, limit: number): Promise<{ readonly key: ApiKey; readonly space: SpaceSnapshot }[]> {
+    return this.#deps.keys.listWithSpaces(userId, limit, this.#deps.clock.now());
+  }
+
   async get(userId: string, id: string): Promise<ApiKey> {
     const key = isId(id) ? await this.#deps.keys.findOwned(userId, id, this.#deps.clock.now()) : null;
     if (!key) throw new AppError('API_KEY_NOT_FOUND');

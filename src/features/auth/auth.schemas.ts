@@ -37,7 +37,7 @@ export const emailField = z
   })
   .meta({ description: 'Compared without regard to case', example: 'ada@example.com' });
 
-const username = z
+export const username = z
   .string()
   .trim()
   .superRefine((text, context) => {

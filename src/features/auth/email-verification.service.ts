@@ -39,6 +39,16 @@ export class EmailVerificationService {
   }
 
   /**
+   * A code for the address that the account is about to get, in the transaction of the change and before the user's row
+   * is touched (`verify` locks in the same order). Where it is too early for another mail nothing is sent; the code for
+   * the old address, which proves nothing any more, then no longer counts as one that is on its way.
+   */
+  async sendToNewAddress(tx: Tx, user: Pick<User, 'id' | 'email'>): Promise<void> {
+    const now = this.#deps.clock.now();
+    if ((await this.#put(tx, user, now)) === null) await this.#deps.codes.void(tx, user.id, PURPOSE, now);
+  }
+
+  /**
    * Sends a new code. The one of the registration counts as the answer to a first request that comes within a minute
    * of it: a second mail would only make the first one's code useless. RATE_LIMITED: the last one is too young, or the
    * tries are used up.
@@ -116,7 +126,7 @@ export class EmailVerificationService {
     return current;
   }
 
-  async #put(tx: Tx, user: User, now: Date): Promise<Date | null> {
+  async #put(tx: Tx, user: Pick<User, 'id' | 'email'>, now: Date): Promise<Date | null> {
     const { oneTimeCodes, mail } = this.#deps;
     const issued = await oneTimeCodes.issue(tx, { purpose: PURPOSE, user }, now);
     if (issued === null) return null;

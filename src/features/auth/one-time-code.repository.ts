@@ -87,6 +87,11 @@ export class OneTimeCodeRepository {
     return rows[0]?.expires_at ?? null;
   }
 
+  /** Ends the code that is good now; tries and the time of sending stay counted. */
+  async void(tx: Tx, userId: string, purpose: CodePurpose, now: Date): Promise<void> {
+    await tx.oneTimeCode.updateMany({ where: { userId, purpose, expiresAt: { gt: now } }, data: { expiresAt: now } });
+  }
+
   find(userId: string, purpose: CodePurpose): Promise<CodeState | null> {
     return this.#database.prisma.oneTimeCode.findUnique({
       where: { userId_purpose: { userId, purpose } },
@@ -138,11 +143,6 @@ export class OneTimeCodeRepository {
   async consume(tx: Tx, userId: string, purpose: CodePurpose, codeHash: Uint8Array<ArrayBuffer>): Promise<boolean> {
     const { count } = await tx.oneTimeCode.deleteMany({ where: { userId, purpose, codeHash } });
     return count === 1;
-  }
-
-  /** Whatever code there is, is good no more. */
-  async void(tx: Tx, userId: string, purpose: CodePurpose): Promise<void> {
-    await tx.oneTimeCode.deleteMany({ where: { userId, purpose } });
   }
 
   /** Removes up to `limit` codes that expired before that time; answers how many. */

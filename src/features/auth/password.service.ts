@@ -46,7 +46,7 @@ export class PasswordService {
     return uow.run(async (tx) => {
       const now = clock.now();
       // The code first, as resetting does: in one order they cannot hold each other up for ever.
-      await codes.void(tx, userId, 'PASSWORD_RESET');
+      await codes.void(tx, userId, 'PASSWORD_RESET', now);
       if (!(await users.changePassword(tx, userId, { oldHash: passwordHash, newHash, at: now }))) {
         throw new AppError('CONFLICT', { message: 'The password was changed by another request' });
       }

@@ -1,4 +1,5 @@
 import type { Database } from '../../platform/db/database.ts';
+import type { Tx } from '../../platform/db/unit-of-work.ts';
 
 /** One object that has to go. `upload`: an interrupted transfer, which may have left more than an object. */
 export interface Tombstone {
@@ -25,12 +26,39 @@ const NOTE_FAILURE = {
     FROM unnest($1::text[], $2::text[]) AS f(object_key, reason) WHERE t.object_key = f.object_key`,
 };
 
+const INTEND = {
+  name: 'tombstones_intend',
+  text: `INSERT INTO object_tombstones (object_key, origin, due_at) VALUES ($1, 'upload', now() + make_interval(secs => $2))
+    ON CONFLICT (object_key) DO UPDATE SET due_at = excluded.due_at`,
+};
+
 /** The objects that no file names any more. */
 export class TombstoneRepository {
   readonly #database: Database;
 
   constructor(database: Database) {
     this.#database = database;
+  }
+
+  /**
+   * Before an object is stored outside the upload ledger: it is removed after that time, whatever has become of the
+   * process, unless `fulfil` came first. Also for an object that is not wanted after all, with a time of 0.
+   */
+  async intend(objectKey: string, dueInSeconds: number): Promise<void> {
+    await this.#database.query(INTEND, [objectKey, dueInSeconds]);
+  }
+
+  /** In the transaction that names the object: it stays. False when its removal has begun. */
+  async fulfil(tx: Tx, objectKey: string): Promise<boolean> {
+    // `attempts` is raised by whoever takes a tombstone up, before the object is touched.
+    const { count } = await tx.objectTombstone.deleteMany({ where: { objectKey, attempts: 0 } });
+    return count === 1;
+  }
+
+  /** In the transaction after which nothing names the object. */
+  async add(tx: Tx, objectKey: string): Promise<void> {
+    await tx.$executeRaw`
+      INSERT INTO object_tombstones (object_key, origin, due_at) VALUES (${objectKey}, 'file', now())`;
   }
 
   /** Takes up to `limit` due ones for a minute, longer at each further try. */

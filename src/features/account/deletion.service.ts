@@ -1,0 +1,148 @@
+import { AppError } from '../../errors/app-error.ts';
+import type { Clock } from '../../platform/clock/clock.ts';
+import { isId } from '../../platform/crypto/random.ts';
+import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
+import type { JobSender } from '../../platform/queue/job-queue.ts';
+import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
+import type { PasswordCheckService, SessionRepository } from '../auth/index.ts';
+import type { MailService } from '../mail/index.ts';
+import type { User, UserRepository } from '../users/index.ts';
+import type { DeletionOrder, DeletionRepository } from './deletion.repository.ts';
+import { eraseJob } from './erasure.ts';
+
+const DAY_MS = 24 * 3600 * 1000;
+
+export interface AccountDeletionDependencies {
+  readonly uow: UnitOfWork;
+  readonly deletions: DeletionRepository;
+  readonly users: UserRepository;
+  readonly sessions: SessionRepository;
+  readonly passwords: PasswordCheckService;
+  readonly audit: AuditRepository;
+  readonly mail: MailService;
+  readonly queue: JobSender;
+  readonly clock: Clock;
+  /** How long a deletion can be undone; 0: not at all. */
+  readonly graceDays: number;
+}
+
+/** A deletion that is pending. */
+export interface PendingDeletion {
+  readonly requestedAt: Date;
+  /** From when on the account is erased. */
+  readonly dueAt: Date;
+}
+
+/** Accounts that are to end: keys and sessions at once, everything else after a time in which it can be undone. */
+export class AccountDeletionService {
+  readonly #deps: AccountDeletionDependencies;
+
+  constructor(deps: AccountDeletionDependencies) {
+    this.#deps = deps;
+  }
+
+  /** By the owner. Errors: INVALID_CREDENTIALS (the password), LAST_ADMIN, CONFLICT (pending already). */
+  async request(userId: string, password: string, actor: AuditActor, origin: AuditOrigin): Promise<PendingDeletion> {
+    const { passwordHash } = await this.#deps.passwords.check(userId, password, origin);
+    return this.#order(userId, { byAdmin: false, passwordHash }, actor, origin);
+  }
+
+  /** By an admin, whom alone it can be undone by then. Errors: USER_NOT_FOUND, LAST_ADMIN, CONFLICT (pending already). */
+  requestByAdmin(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<PendingDeletion> {
+    return this.#order(userId, { byAdmin: true, passwordHash: null }, actor, origin);
+  }
+
+  /** By the owner. Errors: CONFLICT (none is pending, or the erasure has begun), FORBIDDEN (an admin ordered it). */
+  async restore(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<User> {
+    return this.#cancel(userId, false, actor, origin);
+  }
+
+  /** By an admin, whoever ordered it. Errors: USER_NOT_FOUND, CONFLICT (none is pending, or the erasure has begun). */
+  async restoreByAdmin(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<User> {
+    return this.#cancel(userId, true, actor, origin);
+  }
+
+  async #order(
+    userId: string,
+    terms: Pick<DeletionOrder, 'byAdmin' | 'passwordHash'>,
+    actor: AuditActor,
+    origin: AuditOrigin,
+  ): Promise<PendingDeletion> {
+    const { uow, deletions, mail, queue, clock, graceDays } = this.#deps;
+    if (!isId(userId)) throw new AppError('USER_NOT_FOUND');
+    const requestedAt = clock.now();
+    const dueAt = new Date(requestedAt.getTime() + graceDays * DAY_MS);
+    const { byAdmin } = terms;
+    const done = await uow.run(async (tx) => {
+      await this.#deps.users.lockAdmins(tx);
+      const user = await deletions.order(tx, userId, { requestedAt, dueAt, ...terms });
+      if (!user) return false;
+      await this.#assertAdminIsLeft(tx, user);
+      await this.#closeDoors(tx, userId, { now: requestedAt, byAdmin }, { actor, origin });
+      await mail.sendAccountDeletion(tx, user.email, { dueAt, byAdmin });
+      if (graceDays === 0) await queue.enqueue(tx, eraseJob, { userId });
+      return true;
+    });
+    if (!done) throw await this.#whyNotOrdered(userId);
+    return { requestedAt, dueAt };
+  }
+
+  async #assertAdminIsLeft(tx: Tx, user: User): Promise<void> {
+    const able = user.role === 'ADMIN' && user.disabledAt === null && user.emailVerifiedAt !== null;
+    if (able && !(await this.#deps.users.hasOtherAbleAdmin(tx, user.id))) throw new AppError('LAST_ADMIN');
+  }
+
+  async #closeDoors(
+    tx: Tx,
+    userId: string,
+    { now, byAdmin }: { readonly now: Date; readonly byAdmin: boolean },
+    by: { readonly actor: AuditActor; readonly origin: AuditOrigin },
+  ): Promise<void> {
+    const { deletions, sessions, audit } = this.#deps;
+    const withdrawnRequests = await deletions.withdrawRequests(tx, userId);
+    const revokedKeys = await deletions.revokeKeys(tx, userId, now);
+    const endedSessions = await sessions.revokeAll(tx, userId, now);
+    await audit.append(tx, {
+      action: 'user.delete',
+      ...by,
+      subject: { type: 'user', id: userId },
+      metadata: { byAdmin, revokedKeys, endedSessions, withdrawnRequests },
+    });
+  }
+
+  async #whyNotOrdered(userId: string): Promise<AppError> {
+    const state = await this.#deps.deletions.find(userId);
+    if (!state) return new AppError('USER_NOT_FOUND');
+    if (state.pending) return new AppError('CONFLICT', { message: 'The account is about to be deleted already' });
+    return new AppError('INVALID_CREDENTIALS', { message: 'The password has just been changed' });
+  }
+
+  async #cancel(userId: string, byAdmin: boolean, actor: AuditActor, origin: AuditOrigin): Promise<User> {
+    const { uow, deletions, users, audit, clock } = this.#deps;
+    if (!isId(userId)) throw new AppError('USER_NOT_FOUND');
+    const cancelled = await uow.run(async (tx) => {
+      if (!(await deletions.cancel(tx, userId, { now: clock.now(), alsoByAdmin: byAdmin }))) return false;
+      const restoredKeys = await deletions.restoreKeys(tx, userId);
+      await audit.append(tx, {
+        action: 'user.restore',
+        actor,
+        origin,
+        subject: { type: 'user', id: userId },
+        metadata: { byAdmin, restoredKeys },
+      });
+      return true;
+    });
+    if (!cancelled) throw await this.#whyNotCancelled(userId);
+    const user = await users.findById(userId);
+    if (!user) throw new AppError('USER_NOT_FOUND');
+    return user;
+  }
+
+  async #whyNotCancelled(userId: string): Promise<AppError> {
+    const state = await this.#deps.deletions.find(userId);
+    if (!state) return new AppError('USER_NOT_FOUND');
+    if (!state.pending) return new AppError('CONFLICT', { message: 'The account is not about to be deleted' });
+    if (state.erasing) return new AppError('CONFLICT', { message: 'It is too late: the account is being erased' });
+    return new AppError('FORBIDDEN', { message: 'An admin deleted the account; only an admin can undo it' });
+  }
+}
