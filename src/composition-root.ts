@@ -295,7 +295,7 @@ function composeAccounts(
       ...accountRoutes(deletions),
       ...keyRequestRoutes(requests, reviews),
       ...apiKeyRoutes(keys),
-      ...adminUserRoutes(adminUsers),
+      ...adminUserRoutes(adminUsers, deletions),
     ],
   };
 }

@@ -47,8 +47,14 @@ export class AccountDeletionService {
     return this.#order(userId, { byAdmin: false, passwordHash }, actor, origin);
   }
 
-  /** By an admin, whom alone it can be undone by then. Errors: USER_NOT_FOUND, LAST_ADMIN, CONFLICT (pending already). */
-  requestByAdmin(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<PendingDeletion> {
+  /**
+   * By an admin, whom alone it can be undone by then. Errors: USER_NOT_FOUND, LAST_ADMIN, CONFLICT (pending already, or
+   * the admin's own account, which takes a password).
+   */
+  async requestByAdmin(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<PendingDeletion> {
+    if (userId.toLowerCase() === actor.id) {
+      throw new AppError('CONFLICT', { message: 'Delete your own account by DELETE /users/account' });
+    }
     return this.#order(userId, { byAdmin: true, passwordHash: null }, actor, origin);
   }
 

@@ -1,5 +1,6 @@
 export { registerAccountJobs } from './account.jobs.ts';
 export { accountRoutes } from './account.router.ts';
+export { deletionData, deletionExample } from './account.schemas.ts';
 export { DeletionRepository } from './deletion.repository.ts';
 export { AccountDeletionService } from './deletion.service.ts';
 export { ErasureRepository } from './erasure.repository.ts';

@@ -1,4 +1,5 @@
 import { ok, type Route, route } from '../../http/route.ts';
+import { type AccountDeletionService, deletionData, deletionExample } from '../account/index.ts';
 import { actorOf } from '../audit/index.ts';
 import { presentAdminUser, presentAdminUserDetail } from './admin-user.presenter.ts';
 import * as schemas from './admin-user.schemas.ts';
@@ -7,7 +8,11 @@ import type { AdminUserService } from './admin-user.service.ts';
 const TAG = 'Admin';
 
 /** `/admin/users`: all accounts. */
-export function adminUserRoutes(accounts: AdminUserService): Route[] {
+export function adminUserRoutes(accounts: AdminUserService, deletions: AccountDeletionService): Route[] {
+  return [...accountRoutes(accounts), ...deletionRoutes(accounts, deletions)];
+}
+
+function accountRoutes(accounts: AdminUserService): Route[] {
   return [
     route({
       method: 'get',
@@ -84,6 +89,53 @@ export function adminUserRoutes(accounts: AdminUserService): Route[] {
         };
         const by = { userId: principal.userId, actor: actorOf(principal), origin: context };
         return ok('User changed', { user: presentAdminUserDetail(await accounts.change(params.id, change, by)) });
+      },
+    }),
+  ];
+}
+
+function deletionRoutes(accounts: AdminUserService, deletions: AccountDeletionService): Route[] {
+  return [
+    route({
+      method: 'delete',
+      path: '/admin/users/:id',
+      operationId: 'deleteUser',
+      tag: TAG,
+      summary: 'Delete an account',
+      description:
+        'As the owner could (`DELETE /users/account`), with the same time of grace, in which only an admin can undo it. The last admin who can act cannot be deleted; the own account goes by `DELETE /users/account`.',
+      access: 'admin',
+      params: schemas.idParams,
+      success: { 200: { description: 'When it is going to be', data: deletionData, example: deletionExample } },
+      errors: ['USER_NOT_FOUND', 'CONFLICT', 'LAST_ADMIN', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, context }) => {
+        const { requestedAt, dueAt } = await deletions.requestByAdmin(params.id, actorOf(principal), context);
+        return ok('The account is going to be deleted', {
+          deletion: { requestedAt: requestedAt.toISOString(), dueAt: dueAt.toISOString() },
+        });
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/admin/users/:id/restore',
+      operationId: 'restoreUser',
+      tag: TAG,
+      summary: 'Keep an account that was deleted',
+      description:
+        'Undoes a deletion, whoever asked for it, until the erasure begins. The keys that went with it come back.',
+      access: 'admin',
+      params: schemas.idParams,
+      success: {
+        200: {
+          description: 'The account as it is now',
+          data: schemas.userData,
+          example: { user: schemas.adminUserDetailExample },
+        },
+      },
+      errors: ['USER_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, context }) => {
+        await deletions.restoreByAdmin(params.id, actorOf(principal), context);
+        return ok('The account stays', { user: presentAdminUserDetail(await accounts.get(params.id)) });
       },
     }),
   ];

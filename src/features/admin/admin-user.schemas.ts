@@ -79,7 +79,7 @@ export const listQuery = z.object({
   cursor: z
     .uuid('is not a cursor of this list')
     .optional()
-    .meta({ description: '`meta.nextCursor` of the page before' }),
+    .meta({ description: '`meta.nextCursor` of the page before', example: '019aa3f0-5f5e-7c3a-9d55-0c8a3f1b2c4d' }),
   search: z
     .string()
     .trim()
