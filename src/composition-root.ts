@@ -2,13 +2,21 @@ import type { Config } from './config/env.ts';
 import type { Secrets } from './config/secrets.ts';
 import { AccessRepository, AccessService } from './features/access/index.ts';
 import {
+  AdminKeyRepository,
+  AdminKeyService,
   ApiKeyRepository,
   ApiKeyService,
+  adminKeyRoutes,
   apiKeyRoutes,
   KeyRequestRepository,
   KeyRequestService,
   KeyReviewService,
+  KeyRevocationService,
+  KeySecretRepository,
+  KeySecretService,
   keyRequestRoutes,
+  purgeSecretsJob,
+  registerKeyJobs,
 } from './features/api-keys/index.ts';
 import { AuditRepository } from './features/audit/index.ts';
 import {
@@ -89,7 +97,7 @@ export function compose(input: CompositionInput): Composition {
   const { infrastructure, clock, log } = input;
   const queue = new PgBossQueue({
     url: infrastructure.databaseUrl,
-    jobs: [expireReservationsJob, purgeTombstonesJob, deletePrefixJob, mailSendJob],
+    jobs: [expireReservationsJob, purgeTombstonesJob, deletePrefixJob, mailSendJob, purgeSecretsJob],
     log,
   });
   const readiness = new ReadinessService({
@@ -151,8 +159,28 @@ function composeAccounts(
     driveQuota,
   });
   const firstAdmin = new FirstAdminService({ uow, users, audit, passwordHasher, clock, driveQuota });
-  const keys = new ApiKeyService({ uow, keys: keyRepository, audit, secretHasher, sealer, clock });
-  const requests = new KeyRequestService({ uow, requests: requestRepository, users, audit, mail, clock });
+  const revocation = new KeyRevocationService({ uow, keys: keyRepository, audit, mail, clock });
+  const keys = new ApiKeyService({ uow, keys: keyRepository, users, revocation, audit, clock });
+  const keySecrets = new KeySecretService({
+    uow,
+    keys: keyRepository,
+    secrets: new KeySecretRepository(database),
+    audit,
+    secretHasher,
+    sealer,
+    clock,
+  });
+  registerKeyJobs(queue, keySecrets);
+  const adminKeys = new AdminKeyService({ uow, keys: new AdminKeyRepository(database), revocation, audit, clock });
+  const requests = new KeyRequestService({
+    uow,
+    requests: requestRepository,
+    keys: keyRepository,
+    users,
+    audit,
+    mail,
+    clock,
+  });
   const reviews = new KeyReviewService({ uow, requests: requestRepository, keys: keyRepository, audit, mail, clock });
   const profile = new ProfileService({ users, keys });
   const access = new AccessService({
@@ -169,7 +197,8 @@ function composeAccounts(
       ...authRoutes(auth, verification),
       ...profileRoutes(profile),
       ...keyRequestRoutes(requests, reviews),
-      ...apiKeyRoutes(keys),
+      ...apiKeyRoutes(keys, keySecrets),
+      ...adminKeyRoutes(adminKeys),
     ],
   };
 }
