@@ -21,13 +21,21 @@ import {
   HealthService,
 } from './features/admin/index.ts';
 import {
+  AdminKeyRepository,
+  AdminKeyService,
   ApiKeyRepository,
   ApiKeyService,
+  adminKeyRoutes,
   apiKeyRoutes,
   KeyRequestRepository,
   KeyRequestService,
   KeyReviewService,
+  KeyRevocationService,
+  KeySecretRepository,
+  KeySecretService,
   keyRequestRoutes,
+  purgeSecretsJob,
+  registerKeyJobs,
 } from './features/api-keys/index.ts';
 import { AuditRepository } from './features/audit/index.ts';
 import {
@@ -144,6 +152,7 @@ export function compose(input: CompositionInput): Composition {
       eraseJob,
       eraseTracesJob,
       eraseDueJob,
+      purgeSecretsJob,
     ],
     log,
   });
@@ -238,8 +247,28 @@ function composeAccounts(
     new AuthPurgeService({ sessions, codes, clock }),
   );
   const firstAdmin = new FirstAdminService({ uow, users, audit, passwordHasher, clock, driveQuota });
-  const keys = new ApiKeyService({ uow, keys: keyRepository, audit, secretHasher, sealer, clock });
-  const requests = new KeyRequestService({ uow, requests: requestRepository, users, audit, mail, clock });
+  const revocation = new KeyRevocationService({ uow, keys: keyRepository, audit, mail, clock });
+  const keys = new ApiKeyService({ uow, keys: keyRepository, users, revocation, audit, clock });
+  const keySecrets = new KeySecretService({
+    uow,
+    keys: keyRepository,
+    secrets: new KeySecretRepository(database),
+    audit,
+    secretHasher,
+    sealer,
+    clock,
+  });
+  registerKeyJobs(queue, keySecrets);
+  const adminKeys = new AdminKeyService({ uow, keys: new AdminKeyRepository(database), revocation, audit, clock });
+  const requests = new KeyRequestService({
+    uow,
+    requests: requestRepository,
+    keys: keyRepository,
+    users,
+    audit,
+    mail,
+    clock,
+  });
   const reviews = new KeyReviewService({ uow, requests: requestRepository, keys: keyRepository, audit, mail, clock });
   const adminUsers = new AdminUserService({
     uow,
@@ -294,8 +323,9 @@ function composeAccounts(
       ...photoRoutes(photos),
       ...accountRoutes(deletions),
       ...keyRequestRoutes(requests, reviews),
-      ...apiKeyRoutes(keys),
+      ...apiKeyRoutes(keys, keySecrets),
       ...adminUserRoutes(adminUsers, deletions),
+      ...adminKeyRoutes(adminKeys),
     ],
   };
 }

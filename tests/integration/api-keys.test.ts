@@ -197,8 +197,9 @@ describe('PATCH /apiKeys/request/admin/review/:id', () => {
       lastUsedAt: null,
       revokedAt: null,
       quota: { maxBytes: 536_870_912, maxObjects: 100 },
+      secrets: [],
     });
-    expect(JSON.stringify(reply.body)).not.toMatch(/secret/i);
+    expect(JSON.stringify(reply.body)).not.toMatch(/secretKey|hash|sealed/i);
     const space = await a.database.prisma.space.findFirstOrThrow({ where: { apiKey: { id: apiKey.id } } });
     expect(space).toMatchObject({
       kind: 'KEY',
@@ -304,28 +305,6 @@ describe('PATCH /apiKeys/request/admin/review/:id', () => {
     expect((await review(id, { approved: true }, me)).body.error.code).toBe('FORBIDDEN');
     await a.anonymous().patch(`/api/apiKeys/request/admin/review/${id}`).send({ approved: true }).expect(401);
   });
-
-  it('leaves requests for upgrades to those who can grant them', async () => {
-    const key = await a.approvedKey(me, admin);
-    const row = await a.database.prisma.apiKeyRequest.create({
-      data: {
-        id: newId(),
-        userId: me.id,
-        requestType: 'UPGRADE',
-        keyName: 'backup',
-        apiKeyId: key.id,
-        requestedStorageGB: 1,
-        requestedObjects: 200n,
-        reason: 'more and more of it',
-      },
-    });
-    expect((await review(row.id, { approved: true })).body.error.code).toBe('CONFLICT');
-    expect((await review(row.id, { approved: false })).body.data.request).toMatchObject({
-      requestType: 'UPGRADE',
-      accessKeyId: key.accessKeyId,
-      status: 'REJECTED',
-    });
-  });
 });
 
 describe('GET /apiKeys, /apiKeys/:id and /apiKeys/:id/usage', () => {
@@ -418,14 +397,44 @@ describe('POST /apiKeys/:id/claim', () => {
 
 describe('DELETE /apiKeys/:id', () => {
   it('revokes, and does no harm a second time', async () => {
-    const key = await a.approvedKey(me, admin);
+    const somebody = await a.user();
+    const key = await a.approvedKey(somebody, admin);
     expect((await other.delete(`/apiKeys/${key.id}`)).body.error.code).toBe('API_KEY_NOT_FOUND');
-    const first = await me.delete(`/apiKeys/${key.id}`);
+    const first = await somebody.delete(`/apiKeys/${key.id}`);
     expect(first.body.data.apiKey).toMatchObject({ id: key.id, isActive: false, revokedAt: expect.any(String) });
-    const second = await me.delete(`/apiKeys/${key.id}`);
+    const second = await somebody.delete(`/apiKeys/${key.id}`);
     expect(second.status).toBe(200);
     expect(second.body.data).toEqual(first.body.data);
     expect(await a.auditOf(key.id)).toEqual(['key.revoke']);
+    const mail = await a.mailBox.latest(somebody.email, { part: 'from your account' });
+    expect(mail.subject).toBe('Your API key is revoked: backup');
+    expect(mail.text).toContain(key.accessKeyId);
+  });
+
+  it('sends one mail, also when it is revoked by many at once', async () => {
+    const key = await a.approvedKey(me, admin);
+    const replies = await Promise.all(Array.from({ length: 8 }, () => me.delete(`/apiKeys/${key.id}`)));
+    expect(replies.map(({ status }) => status)).toEqual(Array(8).fill(200));
+    expect(await a.auditOf(key.id)).toEqual(['key.revoke']);
+    const next = await a.approvedKey(me, admin, { keyName: 'the next one' });
+    await me.delete(`/apiKeys/${next.id}`);
+    for (const { accessKeyId } of [key, next]) await a.mailBox.latest(me.email, { part: accessKeyId, count: 2 });
+    const mails = (await a.mailBox.all(me.email)).filter(({ text }) => text.includes(key.accessKeyId));
+    expect(mails.map(({ subject }) => subject).toSorted()).toEqual([
+      'Your API key is approved: backup',
+      'Your API key is revoked: backup',
+    ]);
+  });
+
+  it('holds for a key that was revoked with the account: it stays revoked when the account comes back', async () => {
+    const key = await a.approvedKey(me, admin);
+    const revokedAt = new Date(Date.now() - 60_000);
+    await a.database.prisma.apiKey.update({ where: { id: key.id }, data: { revokedAt, revokedWithAccount: true } });
+    await me.delete(`/apiKeys/${key.id}`);
+    expect(await a.database.prisma.apiKey.findUnique({ where: { id: key.id } })).toMatchObject({
+      revokedAt,
+      revokedWithAccount: false,
+    });
   });
 
   it('knows no other ids', async () => {

@@ -75,12 +75,18 @@ const FIND_SEALED = {
 
 const TOUCH_SECRET = {
   name: 'access_touch_secret',
-  text: `WITH touched AS (
-      UPDATE api_key_secrets SET last_used_at = now(), last_used_ip = $2
-      WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
-      RETURNING api_key_id
+  // The key's row is locked before the secret's, as by whoever rotates or retires: else the two could wait for each other.
+  text: `WITH key AS (
+      SELECT k.id FROM api_keys k JOIN api_key_secrets s ON s.api_key_id = k.id
+      WHERE s.id = $1 AND (s.last_used_at IS NULL OR s.last_used_at < now() - interval '1 minute')
+      FOR NO KEY UPDATE OF k
+    ), touched AS (
+      UPDATE api_key_secrets s SET last_used_at = now(), last_used_ip = $2
+      FROM key WHERE s.id = $1 AND (s.last_used_at IS NULL OR s.last_used_at < now() - interval '1 minute')
+      RETURNING s.api_key_id
     )
-    UPDATE api_keys SET last_used_at = now() FROM touched WHERE api_keys.id = touched.api_key_id`,
+    UPDATE api_keys k SET last_used_at = now() FROM touched
+    WHERE k.id = touched.api_key_id AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')`,
 };
 
 /** Reads, at every request, the rows that decide whether it may go on; requests that arrive together share a statement. */

@@ -1,5 +1,7 @@
+import { presentUsage } from '../storage/index.ts';
 import { presentUser } from '../users/index.ts';
-import type { ApiKey } from './api-key.ts';
+import type { AdminKey } from './admin-key.ts';
+import type { ApiKey, KeySecret, RotatedSecret } from './api-key.ts';
 import type { KeyRequest, KeyRequestWithUser } from './key-request.ts';
 
 /** API.md's `key`. */
@@ -15,7 +17,28 @@ export function presentApiKey(key: ApiKey) {
     lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
     revokedAt: key.revokedAt?.toISOString() ?? null,
     quota: key.quota,
+    secrets: key.secrets.map(presentSecret),
   };
+}
+
+function presentSecret(secret: KeySecret) {
+  return {
+    id: secret.id,
+    createdAt: secret.createdAt.toISOString(),
+    lastUsedAt: secret.lastUsedAt?.toISOString() ?? null,
+    lastUsedIp: secret.lastUsedIp,
+    retiresAt: secret.retiresAt?.toISOString() ?? null,
+  };
+}
+
+/** The one showing of a second secret. */
+export function presentRotation(rotated: RotatedSecret) {
+  return { ...rotated, oldSecretRetiresAt: rotated.oldSecretRetiresAt?.toISOString() ?? null };
+}
+
+/** The key, whose it is and what lies in its pocket, for admins. */
+export function presentAdminKey({ key, user, space }: AdminKey) {
+  return { ...presentApiKey(key), user: presentUser(user), usage: presentUsage(space, space.updatedAt) };
 }
 
 /** API.md's `request`. */

@@ -1,10 +1,9 @@
 import { newId } from '../../platform/crypto/random.ts';
-import type { Sealed } from '../../platform/crypto/seal.ts';
 import type { Database } from '../../platform/db/database.ts';
 import type { Prisma } from '../../platform/db/generated/client.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
 import type { Permission, SpaceSnapshot } from '../access/index.ts';
-import type { ApiKey } from './api-key.ts';
+import type { ApiKey, KeyQuota } from './api-key.ts';
 import type { Page, PageRequest } from './key-request.ts';
 import { toPage } from './page.ts';
 
@@ -19,15 +18,23 @@ export interface NewApiKey {
   readonly quota: { readonly bytes: number; readonly objects: number };
 }
 
-export interface NewSecret {
+/** One key of one owner, as it stands at a time. */
+export interface OwnedKey {
+  readonly userId: string;
   readonly id: string;
-  /** bcrypt */
-  readonly hash: string;
-  /** Sealed with the secret's id as context. */
-  readonly sealed: Sealed;
+  readonly now: Date;
 }
 
-const SELECT = {
+const SECRET_COLUMNS = {
+  id: true,
+  createdAt: true,
+  lastUsedAt: true,
+  lastUsedIp: true,
+  retiresAt: true,
+} satisfies Prisma.ApiKeySecretSelect;
+
+/** All of a key's row that may leave the database, and its pocket's quota. */
+const KEY_COLUMNS = {
   id: true,
   accessKeyId: true,
   name: true,
@@ -40,7 +47,22 @@ const SELECT = {
   space: { select: { quotaBytes: true, quotaObjects: true } },
 } satisfies Prisma.ApiKeySelect;
 
-type Row = Prisma.ApiKeyGetPayload<{ select: typeof SELECT }>;
+/** Those that have not retired, newest first. */
+function livingSecrets(now: Date) {
+  return {
+    where: { OR: [{ retiresAt: null }, { retiresAt: { gt: now } }] },
+    orderBy: { id: 'desc' },
+    select: SECRET_COLUMNS,
+  } satisfies Prisma.ApiKeySecretFindManyArgs;
+}
+
+/** The same with the living secrets. Not inside a transaction: Prisma reads the two relations at once, on two connections. */
+export function keyColumns(now: Date) {
+  return { ...KEY_COLUMNS, secrets: livingSecrets(now) } satisfies Prisma.ApiKeySelect;
+}
+
+type BareRow = Prisma.ApiKeyGetPayload<{ select: typeof KEY_COLUMNS }>;
+type Row = Prisma.ApiKeyGetPayload<{ select: ReturnType<typeof keyColumns> }>;
 
 /** Keys, always of one owner; whether a key lets somebody in is read by the access feature. */
 export class ApiKeyRepository {
@@ -75,14 +97,32 @@ export class ApiKeyRepository {
           },
         },
       },
-      select: SELECT,
+      select: KEY_COLUMNS,
     });
-    return toApiKey(row, key.createdAt);
+    return toApiKey({ ...row, secrets: [] }, key.createdAt);
   }
 
   async findOwned(userId: string, id: string, now: Date): Promise<ApiKey | null> {
-    const row = await this.#database.prisma.apiKey.findFirst({ where: { id, userId }, select: SELECT });
+    const select = keyColumns(now);
+    const row = await this.#database.prisma.apiKey.findFirst({ where: { id, userId }, select });
     return row && toApiKey(row, now);
+  }
+
+  async findOwnedByAccessKeyId(userId: string, accessKeyId: string, now: Date): Promise<ApiKey | null> {
+    const select = keyColumns(now);
+    const row = await this.#database.prisma.apiKey.findFirst({ where: { accessKeyId, userId }, select });
+    return row && toApiKey(row, now);
+  }
+
+  /**
+   * Reads a key and holds its row until the transaction ends: whoever else changes the key or its secrets waits. A use of
+   * the key does not, but for the note of its last use.
+   */
+  async lockOwned(tx: Tx, { userId, id, now }: OwnedKey): Promise<ApiKey | null> {
+    await tx.$executeRaw`
+      SELECT 1 FROM api_keys WHERE id = ${id}::uuid AND user_id = ${userId}::uuid FOR NO KEY UPDATE`;
+    const row = await tx.apiKey.findFirst({ where: { id, userId }, select: KEY_COLUMNS });
+    return row && withSecrets(tx, row, now);
   }
 
   /** Newest first. */
@@ -91,7 +131,7 @@ export class ApiKeyRepository {
       where: { userId, ...(cursor === undefined ? {} : { id: { lt: cursor } }) },
       orderBy: { id: 'desc' },
       take: limit + 1,
-      select: SELECT,
+      select: keyColumns(now),
     });
     return toPage(
       rows.map((row) => toApiKey(row, now)),
@@ -109,47 +149,73 @@ export class ApiKeyRepository {
       where: { userId },
       orderBy: { id: 'desc' },
       take: limit,
-      select: { ...SELECT, space: true },
+      select: { ...keyColumns(now), space: true },
     });
-    return rows.map((row) => ({ key: toApiKey(row, now), space: toSnapshot(row.space) }));
+    return rows.map((row) => ({ key: toApiKey(row, now), space: toSpaceSnapshot(row.space) }));
   }
 
   /** The pocket's counters. */
   async findSpace(userId: string, id: string): Promise<SpaceSnapshot | null> {
     const row = await this.#database.prisma.space.findFirst({ where: { apiKey: { id, userId } } });
-    return row && toSnapshot(row);
+    return row && toSpaceSnapshot(row);
   }
 
-  /** Gives an unclaimed living key its secret; false when it is claimed, revoked, expired or not the user's. */
-  async claim(tx: Tx, userId: string, id: string, secret: NewSecret, now: Date): Promise<boolean> {
-    const claimed = await tx.$executeRaw`
-      UPDATE api_keys SET claimed_at = ${now}
-      WHERE id = ${id}::uuid AND user_id = ${userId}::uuid AND claimed_at IS NULL AND revoked_at IS NULL
-        AND (expires_at IS NULL OR expires_at > ${now})`;
-    if (claimed !== 1) return false;
-    await tx.apiKeySecret.create({
-      data: {
-        id: secret.id,
-        apiKeyId: id,
-        secretHash: secret.hash,
-        sealedSecret: new Uint8Array(secret.sealed.bytes),
-        sealKeyVersion: secret.sealed.keyVersion,
-        createdAt: now,
-      },
-    });
-    return true;
+  async markClaimed(tx: Tx, userId: string, id: string, now: Date): Promise<void> {
+    await tx.apiKey.update({ where: { id, userId }, data: { claimedAt: now } });
   }
 
-  /** False when it was revoked before or is not the user's. */
+  /** What is undefined stays as it is. */
+  async change(
+    tx: Tx,
+    { userId, id, now }: OwnedKey,
+    {
+      name,
+      permissions,
+    }: { readonly name: string | undefined; readonly permissions: readonly Permission[] | undefined },
+  ): Promise<ApiKey> {
+    const data = {
+      ...(name === undefined ? {} : { name }),
+      ...(permissions === undefined ? {} : { permissions: [...permissions] }),
+    };
+    return withSecrets(tx, await tx.apiKey.update({ where: { id, userId }, data, select: KEY_COLUMNS }), now);
+  }
+
+  /** Raises the quota up to this (a higher one stays) and sets the expiry, unless that is undefined. */
+  async raise(
+    tx: Tx,
+    { userId, id, now }: OwnedKey,
+    { quota, expiresAt }: { readonly quota: KeyQuota; readonly expiresAt: Date | null | undefined },
+  ): Promise<ApiKey> {
+    await tx.$executeRaw`
+      UPDATE spaces s
+      SET quota_bytes = greatest(s.quota_bytes, ${BigInt(quota.maxBytes)}),
+        quota_objects = greatest(s.quota_objects, ${BigInt(quota.maxObjects)})
+      FROM api_keys k WHERE k.id = ${id}::uuid AND k.user_id = ${userId}::uuid AND s.id = k.space_id`;
+    const data = expiresAt === undefined ? {} : { expiresAt };
+    return withSecrets(tx, await tx.apiKey.update({ where: { id, userId }, data, select: KEY_COLUMNS }), now);
+  }
+
+  /**
+   * False when it was revoked before or is not the user's. A key that was revoked with its owner's account is revoked for
+   * itself from now on: it stays so when the account comes back.
+   */
   async revoke(tx: Tx, userId: string, id: string, now: Date): Promise<boolean> {
     const revoked = await tx.$executeRaw`
-      UPDATE api_keys SET revoked_at = ${now}
-      WHERE id = ${id}::uuid AND user_id = ${userId}::uuid AND revoked_at IS NULL`;
+      UPDATE api_keys SET revoked_at = coalesce(revoked_at, ${now}), revoked_with_account = false
+      WHERE id = ${id}::uuid AND user_id = ${userId}::uuid AND (revoked_at IS NULL OR revoked_with_account)`;
     return revoked === 1;
   }
 }
 
-function toApiKey(row: Row, now: Date): ApiKey {
+/** The second read of the two, after the first: a transaction has one connection. */
+async function withSecrets(tx: Tx, row: BareRow, now: Date): Promise<ApiKey> {
+  const { where, ...living } = livingSecrets(now);
+  const secrets = await tx.apiKeySecret.findMany({ ...living, where: { ...where, apiKeyId: row.id } });
+  return toApiKey({ ...row, secrets }, now);
+}
+
+/** A row as the key that it is at this time. */
+export function toApiKey(row: Row, now: Date): ApiKey {
   const { space, permissions, ...columns } = row;
   return {
     ...columns,
@@ -159,7 +225,8 @@ function toApiKey(row: Row, now: Date): ApiKey {
   };
 }
 
-function toSnapshot(row: Prisma.SpaceGetPayload<Record<string, never>>): SpaceSnapshot {
+/** A pocket's row as authorizing reads it. */
+export function toSpaceSnapshot(row: Prisma.SpaceGetPayload<object>): SpaceSnapshot {
   return {
     id: row.id,
     kind: row.kind,

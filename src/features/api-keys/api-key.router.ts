@@ -1,14 +1,27 @@
+import type { RequestContext } from '../../http/request-context.ts';
 import { ok, type Route, route } from '../../http/route.ts';
+import type { PrincipalFor } from '../access/index.ts';
 import { actorOf } from '../audit/index.ts';
 import { EXAMPLE_USAGE_DATA, presentQuotaUsage, usageData } from '../storage/index.ts';
-import { presentApiKey } from './api-key.presenter.ts';
+import { presentApiKey, presentRotation } from './api-key.presenter.ts';
 import * as schemas from './api-key.schemas.ts';
 import type { ApiKeyService } from './api-key.service.ts';
+import type { ActingUser } from './api-key.ts';
+import type { KeySecretService } from './key-secret.service.ts';
 
 const TAG = 'API keys';
 
+/** Who does it, for services. */
+export function actingUser(principal: PrincipalFor<'user'>, context: RequestContext): ActingUser {
+  return { userId: principal.userId, actor: actorOf(principal), origin: context };
+}
+
 /** `/apiKeys`: a user's own keys. Comes after the routes of `/apiKeys/request`, which `:id` would match. */
-export function apiKeyRoutes(keys: ApiKeyService): Route[] {
+export function apiKeyRoutes(keys: ApiKeyService, secrets: KeySecretService): Route[] {
+  return [...keyRoutes(keys), ...secretRoutes(secrets)];
+}
+
+function keyRoutes(keys: ApiKeyService): Route[] {
   return [
     route({
       method: 'get',
@@ -51,12 +64,38 @@ export function apiKeyRoutes(keys: ApiKeyService): Route[] {
         ok('API key', { apiKey: presentApiKey(await keys.get(principal.userId, params.id)) }),
     }),
     route({
+      method: 'patch',
+      path: '/apiKeys/:id',
+      operationId: 'changeApiKey',
+      tag: TAG,
+      summary: 'Change an own key',
+      description: 'Another name, or fewer permissions: what a key may not do any more it never may again.',
+      access: 'verified',
+      params: schemas.idParams,
+      body: schemas.changeKeyBody,
+      bodyExample: schemas.changeKeyExample,
+      success: {
+        200: {
+          description: 'The changed key',
+          data: schemas.apiKeyData,
+          example: { apiKey: { ...schemas.apiKeyExample, permissions: ['read', 'list'] } },
+        },
+      },
+      errors: ['API_KEY_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, body, context }) => {
+        const { name, permissions } = body;
+        const key = await keys.change(actingUser(principal, context), params.id, { name, permissions });
+        return ok('API key changed', { apiKey: presentApiKey(key) });
+      },
+    }),
+    route({
       method: 'delete',
       path: '/apiKeys/:id',
       operationId: 'revokeApiKey',
       tag: TAG,
       summary: 'Revoke an own key',
-      description: 'Its next request fails, in every process. The files stay. Harmless a second time.',
+      description:
+        'Its next request fails, in every process. The files stay. One mail confirms it. Harmless a second time.',
       access: 'verified',
       params: schemas.idParams,
       success: {
@@ -70,7 +109,7 @@ export function apiKeyRoutes(keys: ApiKeyService): Route[] {
       },
       errors: ['API_KEY_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context }) => {
-        const key = await keys.revoke(principal.userId, params.id, actorOf(principal), context);
+        const key = await keys.revoke(actingUser(principal, context), params.id);
         return ok('API key revoked', { apiKey: presentApiKey(key) });
       },
     }),
@@ -88,6 +127,11 @@ export function apiKeyRoutes(keys: ApiKeyService): Route[] {
       handler: async ({ principal, params }) =>
         ok('Usage', presentQuotaUsage(await keys.getSpace(principal.userId, params.id))),
     }),
+  ];
+}
+
+function secretRoutes(secrets: KeySecretService): Route[] {
+  return [
     route({
       method: 'post',
       path: '/apiKeys/:id/claim',
@@ -106,8 +150,57 @@ export function apiKeyRoutes(keys: ApiKeyService): Route[] {
         res.setHeader('Cache-Control', 'no-store');
         return ok(
           'Keep the secret: it is not shown again',
-          await keys.claim(principal.userId, params.id, actorOf(principal), context),
+          await secrets.claim(actingUser(principal, context), params.id),
         );
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/apiKeys/:id/rotate',
+      operationId: 'rotateApiKey',
+      tag: TAG,
+      summary: 'Rotate the secret of an own key',
+      description:
+        'Makes a second secret and shows it, once. Both work until the first one retires, 24 hours later unless told; `key.secrets` shows which one is still in use. At most two live at a time.',
+      access: 'verified',
+      params: schemas.idParams,
+      body: schemas.rotateBody,
+      bodyExample: schemas.rotateExample,
+      success: {
+        200: {
+          description: 'The key’s id and its new secret',
+          data: schemas.rotationData,
+          example: schemas.rotationExample,
+        },
+      },
+      errors: ['API_KEY_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, body, context, res }) => {
+        res.setHeader('Cache-Control', 'no-store');
+        const rotated = await secrets.rotate(actingUser(principal, context), params.id, body.overlapHours);
+        return ok('Keep the new secret: it is not shown again', presentRotation(rotated));
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/apiKeys/:id/secrets/:secretId',
+      operationId: 'retireApiKeySecret',
+      tag: TAG,
+      summary: 'Retire a secret of an own key',
+      description:
+        'Now, whatever overlap it had left: its next request fails, in every process. Not the only live one: rotate it, or revoke the key.',
+      access: 'verified',
+      params: schemas.secretParams,
+      success: {
+        200: {
+          description: 'The key with the secret that is left',
+          data: schemas.apiKeyData,
+          example: { apiKey: schemas.apiKeyExample },
+        },
+      },
+      errors: ['API_KEY_NOT_FOUND', 'SECRET_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, context }) => {
+        const key = await secrets.retire(actingUser(principal, context), params.id, params.secretId);
+        return ok('Secret retired', { apiKey: presentApiKey(key) });
       },
     }),
   ];

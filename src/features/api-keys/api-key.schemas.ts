@@ -1,12 +1,23 @@
 import { z } from 'zod';
 import { pageMeta, pagingQuery } from '../../http/paging.ts';
-import { multiLine, singleLine } from '../../http/text-fields.ts';
+import { singleLine } from '../../http/text-fields.ts';
 import { PERMISSIONS } from '../access/index.ts';
-import { userExample, userSchema } from '../users/index.ts';
-import { REQUEST_STATUSES } from './key-request.ts';
 
-const MAX_GB = 1000;
+export const MAX_GB = 1000;
 const MAX_OBJECTS = 1_000_000;
+
+const secretSchema = z
+  .object({
+    id: z.uuid(),
+    createdAt: z.iso.datetime(),
+    lastUsedAt: z.iso.datetime().nullable().meta({ description: 'To the minute' }),
+    lastUsedIp: z.string().nullable(),
+    retiresAt: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'When it ends; null as long as nothing has replaced it' }),
+  })
+  .meta({ id: 'ApiKeySecret', description: 'What is known of a secret; never the secret.' });
 
 export const apiKeySchema = z
   .object({
@@ -20,6 +31,9 @@ export const apiKeySchema = z
     lastUsedAt: z.iso.datetime().nullable(),
     revokedAt: z.iso.datetime().nullable(),
     quota: z.object({ maxBytes: z.number().int(), maxObjects: z.number().int() }),
+    secrets: z
+      .array(secretSchema)
+      .meta({ description: 'Those that work, newest first; at most two, none before the claim' }),
   })
   .meta({ id: 'ApiKey', description: 'A key; never its secret.' });
 
@@ -34,122 +48,75 @@ export const apiKeyExample = {
   lastUsedAt: null,
   revokedAt: null,
   quota: { maxBytes: 5368709120, maxObjects: 10000 },
-} as const;
+  secrets: [
+    {
+      id: '019aa3f8-2a4b-7c6d-8e0f-1a2b3c4d5e6f',
+      createdAt: '2026-11-21T09:25:00.000Z',
+      lastUsedAt: null,
+      lastUsedIp: null,
+      retiresAt: null,
+    },
+  ],
+} satisfies z.input<typeof apiKeySchema>;
 
-export const requestSchema = z
-  .object({
-    id: z.uuid(),
-    requestType: z.enum(['CREATE', 'UPGRADE']),
-    keyName: z.string(),
-    accessKeyId: z.string().nullable(),
-    requestedStorageGB: z.number(),
-    requestedObjects: z.number().int(),
-    grantedStorageGB: z.number().nullable(),
-    grantedObjects: z.number().int().nullable(),
-    reason: z.string(),
-    status: z.enum(REQUEST_STATUSES),
-    reviewerComment: z.string().nullable(),
-    createdAt: z.iso.datetime(),
-    reviewedAt: z.iso.datetime().nullable(),
-  })
-  .meta({ id: 'KeyRequest', description: 'A request for an API key.' });
-
-export const requestWithUserSchema = requestSchema
-  .extend({ user: userSchema })
-  .meta({ id: 'KeyRequestWithUser', description: 'A request, and who asks.' });
-
-export const requestExample = {
-  id: '019aa3f2-8f31-7d42-9a6b-2b7c3d4e5f60',
-  requestType: 'CREATE',
-  keyName: 'photo backup',
-  accessKeyId: null,
-  requestedStorageGB: 5,
-  requestedObjects: 10000,
-  grantedStorageGB: null,
-  grantedObjects: null,
-  reason: 'Nightly backup of the photo library',
-  status: 'PENDING',
-  reviewerComment: null,
-  createdAt: '2026-11-21T09:10:00.000Z',
-  reviewedAt: null,
-} as const;
-
-export const approvedExample = {
-  ...requestExample,
-  accessKeyId: apiKeyExample.accessKeyId,
-  grantedStorageGB: 5,
-  grantedObjects: 10000,
-  status: 'APPROVED',
-  reviewerComment: 'Welcome',
-  reviewedAt: '2026-11-21T09:20:00.000Z',
-} as const;
-
-export const requestWithUserExample = { ...requestExample, user: userExample };
+/** Approved, not yet claimed. */
+export const unclaimedKeyExample = { ...apiKeyExample, secrets: [] };
 
 /** An id from a path. What has not the form of one names nothing: 404, not 400. */
 export const idParams = z.object({ id: z.string().meta({ description: 'The id', example: apiKeyExample.id }) });
 
-const storageGB = z
-  .number()
-  .positive()
-  .max(MAX_GB)
-  .meta({ description: `GB of 1024^3 bytes, fractions allowed, at most ${MAX_GB}`, example: 5 });
+/** The ids of a key and one of its secrets. */
+export const secretParams = idParams.extend({
+  secretId: z.string().meta({ description: 'The secret’s id', example: apiKeyExample.secrets[0]?.id }),
+});
 
-const objects = z
+/** A number of files that a quota may have. */
+export const objects = z
   .number()
   .int()
   .min(1)
   .max(MAX_OBJECTS)
   .meta({ description: `Files, at most ${MAX_OBJECTS.toLocaleString('en-US')}`, example: 10000 });
 
-const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
-
-export const createRequestBody = z.strictObject({
-  keyName: singleLine(1, 100).meta({ description: 'What the key is for, in a few words', example: 'photo backup' }),
-  requestedStorageGB: storageGB,
-  requestedObjects: objects,
-  reason: multiLine(10, 500).meta({
-    description: '10 to 500 characters for the admins',
-    example: 'Nightly backup of the photo library',
-  }),
-  permissions: z
-    .array(z.enum(PERMISSIONS))
-    .min(1)
-    .refine((list) => new Set(list).size === list.length, 'must not name one twice')
-    .optional()
-    .meta({ description: 'What the key may do; all of it unless told', example: ['read', 'write', 'list'] }),
-  expiresAt: moment.optional().meta({ description: 'When the key ends; never unless told' }),
+export const keyName = singleLine(1, 100).meta({
+  description: 'What the key is for, in a few words',
+  example: 'photo backup',
 });
 
-export const createRequestExample = {
-  keyName: 'photo backup',
-  requestedStorageGB: 5,
-  requestedObjects: 10000,
-  reason: 'Nightly backup of the photo library',
-};
+export const permissions = z
+  .array(z.enum(PERMISSIONS))
+  .min(1)
+  .refine((list) => new Set(list).size === list.length, 'must not name one twice');
 
-const reviewerComment = multiLine(1, 1000).optional().meta({ description: 'For the requester', example: 'Welcome' });
+export const changeKeyBody = z
+  .strictObject({
+    name: keyName.optional(),
+    permissions: permissions
+      .optional()
+      .meta({ description: 'Some of the present ones: they can only become fewer', example: ['read', 'list'] }),
+  })
+  .refine(({ name, permissions: fewer }) => name !== undefined || fewer !== undefined, {
+    message: 'name or permissions must be given',
+    path: ['name'],
+  });
 
-/** Numbers and times belong to an approval only. */
-export const reviewBody = z.discriminatedUnion(
-  'approved',
-  [
-    z.strictObject({
-      approved: z.literal(true),
-      reviewerComment,
-      grantedStorageGB: storageGB.optional().meta({ description: 'At most what was asked for; all of it unless told' }),
-      grantedObjects: objects.optional().meta({ description: 'At most what was asked for; all of it unless told' }),
-      expiresAt: moment
-        .nullable()
-        .optional()
-        .meta({ description: 'When the key ends; as was asked for unless told, null for never' }),
+export const changeKeyExample = { permissions: ['read', 'list'] };
+
+const MAX_OVERLAP_HOURS = 720;
+
+export const rotateBody = z.strictObject({
+  overlapHours: z
+    .number()
+    .min(0)
+    .max(MAX_OVERLAP_HOURS)
+    .default(24)
+    .meta({
+      description: `How long the first secret still works, 0..${MAX_OVERLAP_HOURS}; with 0 it ends now`,
+      example: 24,
     }),
-    z.strictObject({ approved: z.literal(false), reviewerComment }),
-  ],
-  { error: 'must be true or false' },
-);
+});
 
-export const reviewExample = { approved: true, reviewerComment: 'Welcome' };
+export const rotateExample = { overlapHours: 24 };
 
 /** Keyset paging where the cursor is the last entry's id. */
 export const pageQuery = z.object({
@@ -160,25 +127,8 @@ export const pageQuery = z.object({
     .meta({ description: '`meta.nextCursor` of the page before', example: apiKeyExample.id }),
 });
 
-export const adminListQuery = pageQuery.extend({
-  status: z.enum(REQUEST_STATUSES).optional().meta({ description: 'Only requests in this state', example: 'PENDING' }),
-});
-
 export { pageMeta };
 
-export const adminListMeta = pageMeta.extend({
-  counts: z
-    .record(z.enum(REQUEST_STATUSES), z.number().int())
-    .meta({ description: 'All requests by state, whatever the filter' }),
-});
-
-export const requestData = z.object({ request: requestSchema });
-export const requestsData = z.object({ requests: z.array(requestSchema) });
-export const adminRequestsData = z.object({ requests: z.array(requestWithUserSchema) });
-export const reviewData = z.object({
-  request: requestWithUserSchema,
-  apiKey: apiKeySchema.nullable().meta({ description: 'The key that an approval made; its owner claims the secret' }),
-});
 export const apiKeyData = z.object({ apiKey: apiKeySchema });
 export const apiKeysData = z.object({ apiKeys: z.array(apiKeySchema) });
 export const claimData = z.object({
@@ -188,4 +138,17 @@ export const claimData = z.object({
 export const claimExample = {
   accessKeyId: apiKeyExample.accessKeyId,
   secretKey: 'h7Kp2mQx9Rt4Vw6Yz1Bc3Df5Gj8LnPsTuXaEeHiM',
+};
+
+export const rotationData = claimData.extend({
+  secretId: z.uuid().meta({ description: 'The new secret’s' }),
+  oldSecretRetiresAt: z.iso
+    .datetime()
+    .nullable()
+    .meta({ description: 'Until then both work; null where none was left' }),
+});
+export const rotationExample = {
+  ...claimExample,
+  secretId: '019aa8c1-5e6f-7a0b-9c1d-2e3f4a5b6c7d',
+  oldSecretRetiresAt: '2026-11-23T08:00:00.000Z',
 };

@@ -1,22 +1,30 @@
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
-import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
-import { isId, newId, newSecretKey } from '../../platform/crypto/random.ts';
-import type { Sealer } from '../../platform/crypto/seal.ts';
+import { isId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import type { SpaceSnapshot } from '../access/index.ts';
-import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
+import type { Permission, SpaceSnapshot } from '../access/index.ts';
+import type { AuditRepository } from '../audit/index.ts';
+import type { UserRepository } from '../users/index.ts';
 import type { ApiKeyRepository } from './api-key.repository.ts';
-import type { ApiKey, ClaimedSecret } from './api-key.ts';
+import type { ActingUser, ApiKey } from './api-key.ts';
+import { invalid } from './key-faults.ts';
 import type { Page, PageRequest } from './key-request.ts';
+import type { KeyRevocationService } from './key-revocation.service.ts';
 
 export interface ApiKeyDependencies {
   readonly uow: UnitOfWork;
   readonly keys: ApiKeyRepository;
+  readonly users: UserRepository;
+  readonly revocation: KeyRevocationService;
   readonly audit: AuditRepository;
-  readonly secretHasher: PasswordHasher;
-  readonly sealer: Sealer;
   readonly clock: Clock;
+}
+
+/** What is undefined stays as it is. */
+export interface KeyChange {
+  readonly name: string | undefined;
+  /** Some of the present ones, at least one. */
+  readonly permissions: readonly Permission[] | undefined;
 }
 
 /** A user's own keys. What is not the user's is API_KEY_NOT_FOUND, as what does not exist. */
@@ -50,58 +58,56 @@ export class ApiKeyService {
   }
 
   /**
-   * Makes the key's secret and gives it out, once: of any number of requests one gets it. ALREADY_CLAIMED; CONFLICT for a
-   * key that is revoked or has expired.
+   * Renames a key, or takes permissions from it; it never gets one back, also not by two changes at once.
+   * VALIDATION_FAILED names those that it has not; CONFLICT for a revoked key.
    */
-  async claim(userId: string, id: string, actor: AuditActor, origin: AuditOrigin): Promise<ClaimedSecret> {
-    const { uow, keys, audit, secretHasher, sealer, clock } = this.#deps;
-    const key = await this.get(userId, id);
-    assertClaimable(key);
-    const secretKey = newSecretKey();
-    const secretId = newId();
-    const secret = {
-      id: secretId,
-      hash: await secretHasher.hash(secretKey),
-      sealed: sealer.seal(secretKey, secretId),
-    };
-    const claimed = await uow.run(async (tx) => {
-      if (!(await keys.claim(tx, userId, id, secret, clock.now()))) return false;
+  async change(owner: ActingUser, id: string, change: KeyChange): Promise<ApiKey> {
+    const { uow, keys, audit, clock } = this.#deps;
+    if (!isId(id)) throw new AppError('API_KEY_NOT_FOUND');
+    const owned = { userId: owner.userId, id, now: clock.now() };
+    return uow.run(async (tx) => {
+      const before = await keys.lockOwned(tx, owned);
+      if (!before) throw new AppError('API_KEY_NOT_FOUND');
+      if (before.revokedAt !== null) throw new AppError('CONFLICT', { message: 'The API key is revoked' });
+      assertFewer(before.permissions, change.permissions);
+      const metadata = differences(before, change);
+      if (Object.keys(metadata).length === 0) return before;
       await audit.append(tx, {
-        action: 'key.claim',
-        actor,
-        origin,
-        accessKeyId: key.accessKeyId,
-        subject: { type: 'key', id },
+        action: 'key.change',
+        actor: owner.actor,
+        origin: owner.origin,
+        accessKeyId: before.accessKeyId,
+        subject: { type: 'key', id: before.id },
+        metadata,
       });
-      return true;
+      return keys.change(tx, owned, change);
     });
-    if (!claimed) {
-      assertClaimable(await this.get(userId, id));
-      throw new AppError('CONFLICT');
-    }
-    return { accessKeyId: key.accessKeyId, secretKey };
   }
 
-  /** Ends the key: its next request fails, in every process. Harmless a second time. */
-  async revoke(userId: string, id: string, actor: AuditActor, origin: AuditOrigin): Promise<ApiKey> {
-    const { uow, keys, audit, clock } = this.#deps;
-    const key = await this.get(userId, id);
-    await uow.run(async (tx) => {
-      if (!(await keys.revoke(tx, userId, id, clock.now()))) return;
-      await audit.append(tx, {
-        action: 'key.revoke',
-        actor,
-        origin,
-        accessKeyId: key.accessKeyId,
-        subject: { type: 'key', id },
-      });
-    });
-    return this.get(userId, id);
+  /** Ends the key: its next request fails, in every process. The owner gets one mail. Harmless a second time. */
+  async revoke(owner: ActingUser, id: string): Promise<ApiKey> {
+    const { users, revocation } = this.#deps;
+    const key = await this.get(owner.userId, id);
+    const user = await users.findById(owner.userId);
+    if (!user) throw new AppError('API_KEY_NOT_FOUND');
+    await revocation.revoke(key, user, { ...owner, byAdmin: false });
+    return this.get(owner.userId, id);
   }
 }
 
-function assertClaimable(key: ApiKey): void {
-  if (key.claimedAt !== null) throw new AppError('ALREADY_CLAIMED');
-  if (key.revokedAt !== null) throw new AppError('CONFLICT', { message: 'The API key is revoked' });
-  if (!key.isActive) throw new AppError('CONFLICT', { message: 'The API key has expired' });
+function assertFewer(present: readonly Permission[], wanted: readonly Permission[] | undefined): void {
+  const tooMany = wanted?.filter((permission) => !present.includes(permission)) ?? [];
+  if (tooMany.length === 0) return;
+  const message = `can only become fewer: the key has no permission to ${tooMany.join(', ')}`;
+  throw invalid({ path: 'permissions', message });
+}
+
+/** What really changes, old and new, for the audit log. */
+function differences(before: ApiKey, { name, permissions }: KeyChange): Record<string, string> {
+  const renamed = name !== undefined && name !== before.name;
+  const narrowed = permissions !== undefined && permissions.length < before.permissions.length;
+  return {
+    ...(renamed ? { oldName: before.name, newName: name } : {}),
+    ...(narrowed ? { oldPermissions: before.permissions.join(','), newPermissions: permissions.join(',') } : {}),
+  };
 }

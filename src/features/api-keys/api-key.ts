@@ -1,6 +1,7 @@
 import type { Permission } from '../access/index.ts';
+import type { AuditActor, AuditOrigin } from '../audit/index.ts';
 
-/** A key and the quota of its pocket. Bytes and counts are whole numbers below 2^53. */
+/** A key, its living secrets and the quota of its pocket. Bytes and counts are whole numbers below 2^53. */
 export interface ApiKey {
   readonly id: string;
   readonly accessKeyId: string;
@@ -13,7 +14,24 @@ export interface ApiKey {
   readonly claimedAt: Date | null;
   readonly lastUsedAt: Date | null;
   readonly revokedAt: Date | null;
-  readonly quota: { readonly maxBytes: number; readonly maxObjects: number };
+  readonly quota: KeyQuota;
+  /** Newest first, at most two, without those that have retired; none before the claim. */
+  readonly secrets: readonly KeySecret[];
+}
+
+export interface KeyQuota {
+  readonly maxBytes: number;
+  readonly maxObjects: number;
+}
+
+/** What is shown of a secret after its one showing. */
+export interface KeySecret {
+  readonly id: string;
+  readonly createdAt: Date;
+  readonly lastUsedAt: Date | null;
+  readonly lastUsedIp: string | null;
+  /** null: not before it is rotated out. */
+  readonly retiresAt: Date | null;
 }
 
 /** The secret, shown this once. */
@@ -22,9 +40,27 @@ export interface ClaimedSecret {
   readonly secretKey: string;
 }
 
+/** The second secret, shown this once, and when the first one ends; null where none was left. */
+export interface RotatedSecret extends ClaimedSecret {
+  readonly secretId: string;
+  readonly oldSecretRetiresAt: Date | null;
+}
+
+/** A user who acts: id, and who and from where for the audit log. */
+export interface ActingUser {
+  readonly userId: string;
+  readonly actor: AuditActor;
+  readonly origin: AuditOrigin;
+}
+
 const BYTES_PER_GB = 1024 ** 3;
 
 /** A quota in bytes; GB are 1024^3 bytes and may be fractions. */
 export function bytesOfGB(gigabytes: number): number {
   return Math.max(1, Math.round(gigabytes * BYTES_PER_GB));
+}
+
+/** The other way round; exact, and back again the same number of bytes. */
+export function gbOfBytes(bytes: number): number {
+  return bytes / BYTES_PER_GB;
 }

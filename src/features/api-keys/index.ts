@@ -1,3 +1,6 @@
+export { AdminKeyRepository } from './admin-key.repository.ts';
+export { adminKeyRoutes } from './admin-key.router.ts';
+export { AdminKeyService } from './admin-key.service.ts';
 export { presentApiKey } from './api-key.presenter.ts';
 export { ApiKeyRepository } from './api-key.repository.ts';
 export { apiKeyRoutes } from './api-key.router.ts';
@@ -8,3 +11,7 @@ export { KeyRequestRepository } from './key-request.repository.ts';
 export { keyRequestRoutes } from './key-request.router.ts';
 export { KeyRequestService } from './key-request.service.ts';
 export { KeyReviewService } from './key-review.service.ts';
+export { KeyRevocationService } from './key-revocation.service.ts';
+export { purgeSecretsJob, registerKeyJobs } from './key-secret.jobs.ts';
+export { KeySecretRepository } from './key-secret.repository.ts';
+export { KeySecretService } from './key-secret.service.ts';

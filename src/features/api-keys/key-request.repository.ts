@@ -1,4 +1,5 @@
 import type { Database } from '../../platform/db/database.ts';
+import { isUniqueViolation } from '../../platform/db/errors.ts';
 import type { Prisma } from '../../platform/db/generated/client.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
 import type { Permission } from '../access/index.ts';
@@ -9,6 +10,9 @@ import { toPage } from './page.ts';
 export interface NewKeyRequest {
   readonly id: string;
   readonly userId: string;
+  readonly requestType: KeyRequest['requestType'];
+  /** The key that an upgrade is about. */
+  readonly apiKeyId: string | null;
   readonly keyName: string;
   readonly requestedStorageGB: number;
   readonly requestedObjects: number;
@@ -41,18 +45,19 @@ export class KeyRequestRepository {
     this.#database = database;
   }
 
-  async create(tx: Tx, request: NewKeyRequest): Promise<KeyRequest> {
+  /** null when an upgrade of the key waits already; then the transaction can only be given up. */
+  async create(tx: Tx, request: NewKeyRequest): Promise<KeyRequest | null> {
     const { requestedObjects, permissions, ...columns } = request;
-    const row = await tx.apiKeyRequest.create({
-      data: {
-        ...columns,
-        requestType: 'CREATE',
-        requestedObjects: BigInt(requestedObjects),
-        permissions: [...permissions],
-      },
-      include: INCLUDE,
-    });
-    return toRequest(row);
+    try {
+      const row = await tx.apiKeyRequest.create({
+        data: { ...columns, requestedObjects: BigInt(requestedObjects), permissions: [...permissions] },
+        include: INCLUDE,
+      });
+      return toRequest(row);
+    } catch (error) {
+      if (isUniqueViolation(error, 'api_key')) return null;
+      throw error;
+    }
   }
 
   async findOwned(userId: string, id: string): Promise<KeyRequest | null> {
@@ -82,7 +87,7 @@ export class KeyRequestRepository {
 
   async findForAdmin(id: string): Promise<KeyRequestWithUser | null> {
     const row = await this.#database.prisma.apiKeyRequest.findUnique({ where: { id }, include: INCLUDE_USER });
-    return row && { ...toRequest(row), user: row.user };
+    return row && { ...toRequest(row), apiKeyId: row.apiKeyId, user: row.user };
   }
 
   /** Of all users, newest first. */
@@ -100,7 +105,7 @@ export class KeyRequestRepository {
       include: INCLUDE_USER,
     });
     return toPage(
-      rows.map((row) => ({ ...toRequest(row), user: row.user })),
+      rows.map((row) => ({ ...toRequest(row), apiKeyId: row.apiKeyId, user: row.user })),
       limit,
     );
   }

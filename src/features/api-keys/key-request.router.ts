@@ -1,7 +1,8 @@
 import { created, ok, type Route, route } from '../../http/route.ts';
-import { actorOf } from '../audit/index.ts';
 import { presentApiKey, presentRequest, presentRequestWithUser } from './api-key.presenter.ts';
-import * as schemas from './api-key.schemas.ts';
+import { actingUser } from './api-key.router.ts';
+import { idParams, pageMeta, pageQuery, unclaimedKeyExample } from './api-key.schemas.ts';
+import * as schemas from './key-request.schemas.ts';
 import type { KeyRequestService } from './key-request.service.ts';
 import type { Decision, KeyReviewService } from './key-review.service.ts';
 
@@ -34,12 +35,32 @@ function ownRequestRoutes(requests: KeyRequestService): Route[] {
       errors: ['DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context }) => {
         const { permissions, expiresAt, ...wish } = body;
-        const request = await requests.create(
-          principal.userId,
-          { ...wish, permissions, expiresAt },
-          actorOf(principal),
-          context,
-        );
+        const asker = actingUser(principal, context);
+        const request = await requests.create(asker, { ...wish, permissions, expiresAt });
+        return created('Request created', { request: presentRequest(request) });
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/apiKeys/request/upgrade',
+      operationId: 'createUpgradeRequest',
+      tag: TAG,
+      summary: 'Ask for more room in an API key',
+      description:
+        'New limits for an own key that is neither revoked nor expired: at least one higher than now, none lower. One at a time for each key; the admins are told by mail.',
+      access: 'verified',
+      body: schemas.upgradeRequestBody,
+      bodyExample: schemas.upgradeRequestBodyExample,
+      success: {
+        201: {
+          description: 'The request, waiting for review',
+          data: schemas.requestData,
+          example: { request: schemas.upgradeExample },
+        },
+      },
+      errors: ['API_KEY_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, body, context }) => {
+        const request = await requests.upgrade(actingUser(principal, context), body);
         return created('Request created', { request: presentRequest(request) });
       },
     }),
@@ -51,12 +72,12 @@ function ownRequestRoutes(requests: KeyRequestService): Route[] {
       summary: 'List own requests',
       description: 'Newest first.',
       access: 'verified',
-      query: schemas.pageQuery,
+      query: pageQuery,
       success: {
         200: {
           description: 'A page of requests',
           data: schemas.requestsData,
-          meta: schemas.pageMeta,
+          meta: pageMeta,
           example: { requests: [schemas.requestExample] },
         },
       },
@@ -75,7 +96,7 @@ function ownRequestRoutes(requests: KeyRequestService): Route[] {
       summary: 'Get an own request',
       description: 'What was asked for and what became of it.',
       access: 'verified',
-      params: schemas.idParams,
+      params: idParams,
       success: {
         200: {
           description: 'The request',
@@ -95,7 +116,7 @@ function ownRequestRoutes(requests: KeyRequestService): Route[] {
       summary: 'Withdraw an own request',
       description: 'As long as nobody has reviewed it.',
       access: 'verified',
-      params: schemas.idParams,
+      params: idParams,
       success: {
         200: {
           description: 'The withdrawn request',
@@ -105,7 +126,7 @@ function ownRequestRoutes(requests: KeyRequestService): Route[] {
       },
       errors: ['REQUEST_NOT_FOUND', 'ALREADY_REVIEWED', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context }) => {
-        const request = await requests.withdraw(principal.userId, params.id, actorOf(principal), context);
+        const request = await requests.withdraw(actingUser(principal, context), params.id);
         return ok('Request withdrawn', { request: presentRequest(request) });
       },
     }),
@@ -148,9 +169,9 @@ function reviewRoutes(reviews: KeyReviewService): Route[] {
       tag: TAG,
       summary: 'Approve or reject a request',
       description:
-        'Once. An approval makes the key and its pocket, with what was asked for or less; the requester is told by mail and claims the secret, which nobody else ever sees.',
+        'Once. An approval makes the key and its pocket, with what was asked for or less; the requester is told by mail and claims the secret, which nobody else ever sees. Approving an upgrade gives the key more room at once and never takes any away.',
       access: 'admin',
-      params: schemas.idParams,
+      params: idParams,
       body: schemas.reviewBody,
       bodyExample: schemas.reviewExample,
       success: {
@@ -159,7 +180,7 @@ function reviewRoutes(reviews: KeyReviewService): Route[] {
           data: schemas.reviewData,
           example: {
             request: { ...schemas.requestWithUserExample, ...schemas.approvedExample },
-            apiKey: schemas.apiKeyExample,
+            apiKey: unclaimedKeyExample,
           },
         },
       },
@@ -175,8 +196,7 @@ function reviewRoutes(reviews: KeyReviewService): Route[] {
               expiresAt: body.expiresAt,
             }
           : { approved: false, comment };
-        const reviewer = { userId: principal.userId, actor: actorOf(principal), origin: context };
-        const { request, apiKey } = await reviews.review(params.id, decision, reviewer);
+        const { request, apiKey } = await reviews.review(params.id, decision, actingUser(principal, context));
         return ok(body.approved ? 'Request approved' : 'Request rejected', {
           request: presentRequestWithUser(request),
           apiKey: apiKey && presentApiKey(apiKey),

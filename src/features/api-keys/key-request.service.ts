@@ -3,15 +3,20 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import { isId, newId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { PERMISSIONS, type Permission } from '../access/index.ts';
-import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
+import type { AuditRepository } from '../audit/index.ts';
 import type { MailService } from '../mail/index.ts';
 import type { UserRepository } from '../users/index.ts';
-import type { KeyRequestRepository } from './key-request.repository.ts';
+import type { ApiKeyRepository } from './api-key.repository.ts';
+import type { ActingUser } from './api-key.ts';
+import { assertLiving, invalid, settled } from './key-faults.ts';
+import { assertRaises } from './key-grant.ts';
+import type { KeyRequestRepository, NewKeyRequest } from './key-request.repository.ts';
 import type { KeyRequest, Page, PageRequest } from './key-request.ts';
 
 export interface KeyRequestDependencies {
   readonly uow: UnitOfWork;
   readonly requests: KeyRequestRepository;
+  readonly keys: ApiKeyRepository;
   readonly users: UserRepository;
   readonly audit: AuditRepository;
   readonly mail: MailService;
@@ -28,6 +33,13 @@ export interface KeyWish {
   readonly expiresAt: Date | undefined;
 }
 
+export interface UpgradeWish {
+  readonly accessKeyId: string;
+  readonly requestedStorageGB: number;
+  readonly requestedObjects: number;
+  readonly reason: string;
+}
+
 /** A user's own requests for keys. What is not the user's is REQUEST_NOT_FOUND, as what does not exist. */
 export class KeyRequestService {
   readonly #deps: KeyRequestDependencies;
@@ -37,43 +49,47 @@ export class KeyRequestService {
   }
 
   /** Asks for a key and tells the admins. VALIDATION_FAILED where the key would have expired already. */
-  async create(userId: string, wish: KeyWish, actor: AuditActor, origin: AuditOrigin): Promise<KeyRequest> {
-    const { uow, requests, users, audit, mail, clock } = this.#deps;
-    const now = clock.now();
-    if (wish.expiresAt && wish.expiresAt <= now) throw invalid('expiresAt', 'must lie in the future');
-    const user = await users.findById(userId);
-    if (!user) throw new AppError('USER_NOT_FOUND');
+  async create(asker: ActingUser, wish: KeyWish): Promise<KeyRequest> {
+    const now = this.#deps.clock.now();
+    if (wish.expiresAt && wish.expiresAt <= now) {
+      throw invalid({ path: 'expiresAt', message: 'must lie in the future' });
+    }
     const { expiresAt, permissions = PERMISSIONS, ...columns } = wish;
-    return uow.run(async (tx) => {
-      const request = await requests.create(tx, {
-        ...columns,
-        id: newId(),
-        userId,
-        permissions,
-        keyExpiresAt: expiresAt ?? null,
-        createdAt: now,
-      });
-      await audit.append(tx, {
-        action: 'request.create',
-        actor,
-        origin,
-        subject: { type: 'request', id: request.id },
-        metadata: {
-          keyName: request.keyName,
-          requestedStorageGB: request.requestedStorageGB,
-          requestedObjects: request.requestedObjects,
-        },
-      });
-      await mail.sendNewRequest(tx, await users.findAdminEmails(tx), {
-        requestId: request.id,
-        requester: user.name === null ? user.email : `${user.name} <${user.email}>`,
-        requestType: request.requestType,
-        keyName: request.keyName,
-        storageGB: request.requestedStorageGB,
-        objects: request.requestedObjects,
-        reason: request.reason,
-      });
-      return request;
+    return this.#ask(asker, {
+      ...columns,
+      id: newId(),
+      userId: asker.userId,
+      requestType: 'CREATE',
+      apiKeyId: null,
+      permissions,
+      keyExpiresAt: expiresAt ?? null,
+      createdAt: now,
+    });
+  }
+
+  /**
+   * Asks for more room in an own key and tells the admins. API_KEY_NOT_FOUND; VALIDATION_FAILED unless one limit is higher
+   * and none lower than now; CONFLICT: revoked, expired, or an upgrade of the key waits already.
+   */
+  async upgrade(asker: ActingUser, wish: UpgradeWish): Promise<KeyRequest> {
+    const { keys, clock } = this.#deps;
+    const now = clock.now();
+    const { accessKeyId, ...columns } = wish;
+    const key = await keys.findOwnedByAccessKeyId(asker.userId, accessKeyId, now);
+    if (!key) throw new AppError('API_KEY_NOT_FOUND');
+    assertLiving(key);
+    assertRaises(key.quota, wish);
+    return this.#ask(asker, {
+      ...columns,
+      id: newId(),
+      userId: asker.userId,
+      requestType: 'UPGRADE',
+      apiKeyId: key.id,
+      keyName: key.name,
+      // They stay as they are.
+      permissions: [],
+      keyExpiresAt: null,
+      createdAt: now,
     });
   }
 
@@ -88,7 +104,7 @@ export class KeyRequestService {
   }
 
   /** Takes a request back that nobody has reviewed. ALREADY_REVIEWED; CONFLICT when it was taken back before. */
-  async withdraw(userId: string, id: string, actor: AuditActor, origin: AuditOrigin): Promise<KeyRequest> {
+  async withdraw({ userId, actor, origin }: ActingUser, id: string): Promise<KeyRequest> {
     const { uow, requests, audit } = this.#deps;
     await this.get(userId, id);
     const withdrawn = await uow.run(async (tx) => {
@@ -100,16 +116,35 @@ export class KeyRequestService {
     if (!withdrawn) throw settled(request);
     return request;
   }
-}
 
-/** Why a request can no longer be reviewed or withdrawn. */
-export function settled(request: KeyRequest): AppError {
-  return request.status === 'WITHDRAWN'
-    ? new AppError('CONFLICT', { message: 'The request was withdrawn' })
-    : new AppError('ALREADY_REVIEWED', { details: { status: request.status } });
-}
-
-/** One faulty field that only the state of things shows to be faulty. */
-export function invalid(path: string, message: string): AppError {
-  return new AppError('VALIDATION_FAILED', { details: [{ path, message }] });
+  async #ask({ userId, actor, origin }: ActingUser, wish: NewKeyRequest): Promise<KeyRequest> {
+    const { uow, requests, users, audit, mail } = this.#deps;
+    const user = await users.findById(userId);
+    if (!user) throw new AppError('USER_NOT_FOUND');
+    return uow.run(async (tx) => {
+      const request = await requests.create(tx, wish);
+      if (!request) {
+        throw new AppError('CONFLICT', { message: 'An upgrade of this key waits for review: withdraw it first' });
+      }
+      const { id, requestType, accessKeyId, keyName, requestedStorageGB, requestedObjects, reason } = request;
+      await audit.append(tx, {
+        action: 'request.create',
+        actor,
+        origin,
+        subject: { type: 'request', id },
+        ...(accessKeyId === null ? {} : { accessKeyId }),
+        metadata: { requestType, keyName, requestedStorageGB, requestedObjects },
+      });
+      await mail.sendNewRequest(tx, await users.findAdminEmails(tx), {
+        requestId: id,
+        requester: user.name === null ? user.email : `${user.name} <${user.email}>`,
+        requestType,
+        keyName,
+        storageGB: requestedStorageGB,
+        objects: requestedObjects,
+        reason,
+      });
+      return request;
+    });
+  }
 }

@@ -27,6 +27,8 @@ export interface KeyRequest {
 
 /** A request as an admin sees it. */
 export interface KeyRequestWithUser extends KeyRequest {
+  /** Of the key that was made, or that the upgrade is about. */
+  readonly apiKeyId: string | null;
   readonly user: User;
 }
 

@@ -2,13 +2,14 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { isId, newAccessKeyId, newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
+import type { AuditRepository } from '../audit/index.ts';
 import type { MailService } from '../mail/index.ts';
 import type { ApiKeyRepository } from './api-key.repository.ts';
-import { type ApiKey, bytesOfGB } from './api-key.ts';
+import { type ActingUser, type ApiKey, bytesOfGB } from './api-key.ts';
+import { assertLiving, settled } from './key-faults.ts';
+import { assertFuture, type Grant, type GrantWish, grantOf, raisedLimits } from './key-grant.ts';
 import type { KeyRequestRepository } from './key-request.repository.ts';
-import { invalid, settled } from './key-request.service.ts';
-import type { KeyRequest, KeyRequestWithUser, Page, PageRequest, RequestStatus } from './key-request.ts';
+import type { KeyRequestWithUser, Page, PageRequest, RequestStatus } from './key-request.ts';
 
 export interface KeyReviewDependencies {
   readonly uow: UnitOfWork;
@@ -19,37 +20,19 @@ export interface KeyReviewDependencies {
   readonly clock: Clock;
 }
 
-export type Decision =
-  | { readonly approved: false; readonly comment: string | null }
-  | {
-      readonly approved: true;
-      readonly comment: string | null;
-      /** At most what was asked for; undefined: all of it. */
-      readonly grantedStorageGB: number | undefined;
-      readonly grantedObjects: number | undefined;
-      /** Undefined: as was asked for; null: never. */
-      readonly expiresAt: Date | null | undefined;
-    };
-
-type Approval = Extract<Decision, { approved: true }>;
-
-interface Grant {
-  readonly storageGB: number;
-  readonly objects: number;
-  readonly expiresAt: Date | null;
+interface Approval extends GrantWish {
+  readonly approved: true;
+  readonly comment: string | null;
+  /** Undefined: as was asked for, or for an upgrade as it is; null: never. */
+  readonly expiresAt: Date | null | undefined;
 }
+
+export type Decision = { readonly approved: false; readonly comment: string | null } | Approval;
 
 export interface Review {
   readonly request: KeyRequestWithUser;
-  /** The key that an approval made. */
+  /** The key that an approval made or gave more room; null for a rejection. */
   readonly apiKey: ApiKey | null;
-}
-
-/** An admin who reviews: id, and who and from where for the audit log. */
-export interface Reviewer {
-  readonly userId: string;
-  readonly actor: AuditActor;
-  readonly origin: AuditOrigin;
 }
 
 /** What admins do with requests for keys. */
@@ -69,10 +52,11 @@ export class KeyReviewService {
   }
 
   /**
-   * Approves (with a key and its pocket) or rejects, once: of two admins at the same moment one does.
-   * REQUEST_NOT_FOUND, ALREADY_REVIEWED, CONFLICT (withdrawn), VALIDATION_FAILED (more than was asked for).
+   * Approves (with a key and its pocket, or more room in one) or rejects, once: of two admins at the same moment one does.
+   * REQUEST_NOT_FOUND, ALREADY_REVIEWED, CONFLICT (withdrawn; the key to upgrade is revoked or expired),
+   * VALIDATION_FAILED (more than was asked for, less than the key has).
    */
-  async review(id: string, decision: Decision, reviewer: Reviewer): Promise<Review> {
+  async review(id: string, decision: Decision, reviewer: ActingUser): Promise<Review> {
     const { uow } = this.#deps;
     const request = await this.#get(id);
     if (request.status !== 'PENDING') throw settled(request);
@@ -90,44 +74,40 @@ export class KeyReviewService {
     tx: Tx,
     request: KeyRequestWithUser,
     decision: Approval,
-    { userId: reviewerId, actor, origin }: Reviewer,
+    reviewer: ActingUser,
   ): Promise<ApiKey | 'settled'> {
-    const { requests, keys, audit, mail, clock } = this.#deps;
-    const now = clock.now();
-    const grant = grantOf(request, decision, now);
+    const { requests, audit, mail, clock } = this.#deps;
+    const grant = grantOf(request, decision);
     const first = await requests.review(tx, request.id, {
       status: 'APPROVED',
-      reviewerId,
+      reviewerId: reviewer.userId,
       reviewerComment: decision.comment,
       grantedStorageGB: grant.storageGB,
       grantedObjects: grant.objects,
-      reviewedAt: now,
+      reviewedAt: clock.now(),
     });
     if (!first) return 'settled';
-    const key = await keys.create(tx, {
-      id: newId(),
-      accessKeyId: newAccessKeyId(),
-      userId: request.userId,
-      name: request.keyName,
-      permissions: request.permissions,
-      expiresAt: grant.expiresAt,
-      createdAt: now,
-      quota: { bytes: bytesOfGB(grant.storageGB), objects: grant.objects },
-    });
-    await requests.attachKey(tx, request.id, key.id);
+    const { key, limits } =
+      request.requestType === 'CREATE'
+        ? await this.#makeKey(tx, request, grant, decision.expiresAt)
+        : await this.#raiseKey(tx, request, grant, decision.expiresAt);
     await audit.append(tx, {
       action: 'request.approve',
-      actor,
-      origin,
+      actor: reviewer.actor,
+      origin: reviewer.origin,
       accessKeyId: key.accessKeyId,
       subject: { type: 'request', id: request.id },
-      metadata: { grantedStorageGB: grant.storageGB, grantedObjects: grant.objects, requesterId: request.userId },
+      metadata: {
+        requestType: request.requestType,
+        grantedStorageGB: grant.storageGB,
+        grantedObjects: grant.objects,
+        requesterId: request.userId,
+      },
     });
     await mail.sendApproved(tx, request.user.email, {
       requestType: request.requestType,
       keyName: request.keyName,
-      storageGB: grant.storageGB,
-      objects: grant.objects,
+      ...limits,
       apiKeyId: key.id,
       accessKeyId: key.accessKeyId,
       comment: decision.comment,
@@ -135,11 +115,44 @@ export class KeyReviewService {
     return key;
   }
 
+  async #makeKey(tx: Tx, request: KeyRequestWithUser, grant: Grant, expiry: Date | null | undefined) {
+    const { requests, keys, clock } = this.#deps;
+    const now = clock.now();
+    const expiresAt = expiry === undefined ? request.keyExpiresAt : expiry;
+    assertFuture(expiresAt, now);
+    const key = await keys.create(tx, {
+      id: newId(),
+      accessKeyId: newAccessKeyId(),
+      userId: request.userId,
+      name: request.keyName,
+      permissions: request.permissions,
+      expiresAt,
+      createdAt: now,
+      quota: { bytes: bytesOfGB(grant.storageGB), objects: grant.objects },
+    });
+    await requests.attachKey(tx, request.id, key.id);
+    return { key, limits: grant };
+  }
+
+  /** Holds the key's row: it cannot be revoked in between. */
+  async #raiseKey(tx: Tx, request: KeyRequestWithUser, grant: Grant, expiresAt: Date | null | undefined) {
+    const { keys, clock } = this.#deps;
+    const now = clock.now();
+    assertFuture(expiresAt, now);
+    const owned = request.apiKeyId === null ? null : { userId: request.userId, id: request.apiKeyId, now };
+    const present = owned && (await keys.lockOwned(tx, owned));
+    if (!owned || !present) throw new AppError('CONFLICT', { message: 'The API key is gone' });
+    assertLiving(present);
+    const limits = raisedLimits(present.quota, request, grant);
+    const quota = { maxBytes: bytesOfGB(grant.storageGB), maxObjects: grant.objects };
+    return { key: await keys.raise(tx, owned, { quota, expiresAt }), limits };
+  }
+
   async #reject(
     tx: Tx,
     request: KeyRequestWithUser,
     comment: string | null,
-    { userId: reviewerId, actor, origin }: Reviewer,
+    { userId: reviewerId, actor, origin }: ActingUser,
   ): Promise<null | 'settled'> {
     const { requests, audit, mail, clock } = this.#deps;
     const first = await requests.review(tx, request.id, {
@@ -156,7 +169,7 @@ export class KeyReviewService {
       actor,
       origin,
       subject: { type: 'request', id: request.id },
-      metadata: { requesterId: request.userId },
+      metadata: { requestType: request.requestType, requesterId: request.userId },
     });
     await mail.sendRejected(tx, request.user.email, {
       requestType: request.requestType,
@@ -173,25 +186,4 @@ export class KeyReviewService {
     if (!request) throw new AppError('REQUEST_NOT_FOUND');
     return request;
   }
-}
-
-function grantOf(request: KeyRequest, decision: Approval, now: Date): Grant {
-  if (request.requestType !== 'CREATE') {
-    throw new AppError('CONFLICT', { message: 'This server cannot approve upgrades' });
-  }
-  const {
-    grantedStorageGB: storageGB = request.requestedStorageGB,
-    grantedObjects: objects = request.requestedObjects,
-  } = decision;
-  if (storageGB > request.requestedStorageGB) {
-    throw invalid('grantedStorageGB', `must be at most what was asked for (${request.requestedStorageGB})`);
-  }
-  if (objects > request.requestedObjects) {
-    throw invalid('grantedObjects', `must be at most what was asked for (${request.requestedObjects})`);
-  }
-  const expiresAt = decision.expiresAt === undefined ? request.keyExpiresAt : decision.expiresAt;
-  if (expiresAt !== null && expiresAt <= now) {
-    throw invalid('expiresAt', 'must lie in the future (the one that was asked for may have passed)');
-  }
-  return { storageGB, objects, expiresAt };
 }
