@@ -1,3 +1,4 @@
+export { purgeAuditJob, registerAuditJobs } from './audit.jobs.ts';
 export { AuditRepository } from './audit.repository.ts';
 export {
   ANONYMOUS_ACTOR,
@@ -7,3 +8,7 @@ export {
   SYSTEM_ACTOR,
   SYSTEM_ORIGIN,
 } from './audit.ts';
+export { AuditLogRepository } from './audit-log.repository.ts';
+export { auditLogRoutes } from './audit-log.router.ts';
+export { AuditLogService } from './audit-log.service.ts';
+export { AuditRecorder } from './audit-recorder.ts';
