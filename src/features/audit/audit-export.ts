@@ -38,6 +38,8 @@ export function toCsv(rows: readonly (readonly (string | null)[])[]): string {
     {
       escape_formulas: true,
       record_delimiter: 'windows',
+      // Else a line end other than the record's own would stand bare.
+      quoted_match: /[\r\n]/,
       cast: { string: (text) => (HIDDEN_FORMULA.test(text) ? `'${text}` : text) },
     },
   );

@@ -11,6 +11,8 @@ import type { AuditLogService } from './audit-log.service.ts';
 import type { AuditFilter, AuditRecord } from './audit-log.ts';
 
 const TAG = 'Admin';
+/** Entries that are text at a time. */
+const PIECE = 100;
 
 /** `/admin/audit-logs` */
 export function auditLogRoutes(auditLog: AuditLogService, clock: Clock): Route[] {
@@ -67,7 +69,7 @@ export function auditLogRoutes(auditLog: AuditLogService, clock: Clock): Route[]
   ];
 }
 
-/** One batch is text at a time; the next one is read when the client has taken it. */
+/** The next batch is read when the client has taken the one before, which becomes text a piece at a time. */
 async function* texts(
   { head, write }: ExportFormat,
   batches: AsyncIterable<readonly AuditRecord[]>,
@@ -77,7 +79,7 @@ async function* texts(
   for await (const records of batches) {
     // A search that finds nothing yields nothing, so nobody else would notice that the client is gone.
     if (res.destroyed) return;
-    if (records.length > 0) yield write(records);
+    for (let at = 0; at < records.length; at += PIECE) yield write(records.slice(at, at + PIECE));
   }
 }
 
