@@ -15,8 +15,8 @@ interface Waiting<Item> {
 }
 
 /**
- * What arrives while a statement is under way is written by one statement after it: one flush of the log for all of
- * them. Without company an item goes at once: nothing waits for a batch to fill.
+ * What arrives in one turn of the event loop, or while a statement is under way, is written by one statement: one flush
+ * of the log for all of it. Without company an item goes at the turn's end: nothing waits for a batch to fill.
  */
 export class BatchWriter<Item> {
   readonly #write: BatchWrite<Item>;
@@ -36,12 +36,14 @@ export class BatchWriter<Item> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
       const stalled = this.#underWay < MAX_UNDER_WAY && this.#now() - this.#startedAt > STALLED_MS;
-      if (this.#underWay === 0 || stalled) void this.#drain();
+      if (this.#underWay > 0 && !stalled) return;
+      this.#underWay += 1;
+      this.#startedAt = this.#now();
+      setImmediate(() => void this.#drain());
     });
   }
 
   async #drain(): Promise<void> {
-    this.#underWay += 1;
     while (this.#waiting.length > 0) {
       this.#startedAt = this.#now();
       await this.#run(this.#waiting.splice(0, MAX_BATCH));
