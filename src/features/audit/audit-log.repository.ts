@@ -116,7 +116,7 @@ export class AuditLogRepository {
     const conditions = conditionsOf(filter);
     let page: AuditPage = { entries: [], nextCursor: null };
     for (const look of LOOKS) {
-      const steps = Math.ceil(look / values.length);
+      const steps = Math.max(1, Math.floor(look / values.length));
       const [end] = await this.#database.query<{ id: string }>(windowEnd, [values, before, from, steps]);
       const range = [values, before, end?.id ?? from, limit + 1];
       const rows = await this.#database.query<AuditRecord>(filtered, [...range, ...conditions]);
