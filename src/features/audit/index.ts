@@ -2,6 +2,7 @@ export { purgeAuditJob, registerAuditJobs } from './audit.jobs.ts';
 export { AuditRepository } from './audit.repository.ts';
 export {
   ANONYMOUS_ACTOR,
+  AUDIT_ACTIONS,
   type AuditActor,
   type AuditOrigin,
   actorOf,
