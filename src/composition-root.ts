@@ -37,7 +37,15 @@ import {
   purgeSecretsJob,
   registerKeyJobs,
 } from './features/api-keys/index.ts';
-import { AuditRepository } from './features/audit/index.ts';
+import {
+  AuditLogRepository,
+  AuditLogService,
+  AuditRecorder,
+  AuditRepository,
+  auditLogRoutes,
+  purgeAuditJob,
+  registerAuditJobs,
+} from './features/audit/index.ts';
 import {
   AuthPurgeService,
   AuthService,
@@ -61,7 +69,7 @@ import {
   SessionService,
   sessionRoutes,
 } from './features/auth/index.ts';
-import { IngestService } from './features/ingest/index.ts';
+import { IngestService, QuotaRefusals } from './features/ingest/index.ts';
 import {
   expireReservationsJob,
   LedgerRepository,
@@ -153,6 +161,7 @@ export function compose(input: CompositionInput): Composition {
       eraseTracesJob,
       eraseDueJob,
       purgeSecretsJob,
+      purgeAuditJob,
     ],
     log,
   });
@@ -162,12 +171,14 @@ export function compose(input: CompositionInput): Composition {
     clock,
   });
   const accounts = composeAccounts(input, queue);
-  const files = composeFiles(input, queue);
+  const auditLog = composeAuditLog(input, queue);
+  const files = composeFiles(input, queue, auditLog.recorder);
   const health = composeHealth(input, queue);
   return {
     routes: [
       ...systemRoutes({ version: input.version, clock, readiness }),
       ...accounts.routes,
+      ...auditLog.routes,
       ...files.routes,
       ...adminHealthRoutes(health),
     ],
@@ -330,17 +341,32 @@ function composeAccounts(
   };
 }
 
+/** What reads the audit log and ends it, and what writes to it outside transactions. */
+function composeAuditLog({ config, infrastructure, clock }: CompositionInput, queue: JobQueue) {
+  const logs = new AuditLogRepository(infrastructure.database);
+  const recorder = new AuditRecorder(logs);
+  const auditLog = new AuditLogService({ logs, recorder, clock, retentionDays: config.retention.auditDays });
+  registerAuditJobs(queue, auditLog);
+  return { recorder, routes: auditLogRoutes(auditLog, clock) };
+}
+
 /** Files: the ledger, the one way in, and what is read and removed. */
-function composeFiles({ config, infrastructure, clock, log }: CompositionInput, queue: JobQueue) {
+function composeFiles(
+  { config, infrastructure, clock, log }: CompositionInput,
+  queue: JobQueue,
+  recorder: AuditRecorder,
+) {
   const { database, store, budget } = infrastructure;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
-  const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, log });
+  const refusals = new QuotaRefusals(recorder, clock);
+  const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
   const storage = new StorageService({
     files: new FileRepository(database),
     ledger,
     ingest,
     store,
+    recorder,
     clock,
     enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
   });

@@ -165,7 +165,8 @@ function successes(route: Route): ZodOpenApiResponsesObject {
     responses[status as '200'] = { description, headers, content: { 'application/json': { schema, example: body } } };
   }
   for (const [status, description] of Object.entries(route.stream?.statuses ?? {})) {
-    const bytes = Number(status) < 300 && route.stream ? { content: { [route.stream.contentType]: {} } } : {};
+    const types = Number(status) < 300 && route.stream ? [route.stream.contentType].flat() : [];
+    const bytes = types.length > 0 ? { content: Object.fromEntries(types.map((type) => [type, {}])) } : {};
     responses[status as '200'] = { description, headers, ...bytes };
   }
   return responses;

@@ -26,7 +26,8 @@ export interface SuccessSpec {
 
 /** A success that is no envelope but bytes: `contentType` and the other statuses that may come (206, 304). */
 export interface StreamSpec {
-  readonly contentType: string;
+  /** One, or all that it may come as. */
+  readonly contentType: string | readonly string[];
   readonly statuses: Readonly<Record<number, string>>;
 }
 

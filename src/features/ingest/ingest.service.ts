@@ -10,6 +10,7 @@ import type { ConflictPolicy, LedgerService, Reservation, SpaceCounters } from '
 import { prepend, readHead } from './body-head.ts';
 import { type Category, categoryOf, contentTypeOf } from './content-type.ts';
 import { extensionOf, fileNameFault, normalizeFileName, splitForNumber } from './file-name.ts';
+import { type QuotaRefusals, quotaDetailsOf } from './quota-refusals.ts';
 import { ReservedBody } from './reserved-body.ts';
 
 /** Bodies up to here are read whole first: their exact size is reserved and they cost the fewest steps. */
@@ -60,6 +61,7 @@ export interface IngestDependencies {
   readonly store: ObjectStore;
   readonly budget: ByteBudget;
   readonly maxFileBytes: number;
+  readonly refusals: QuotaRefusals;
   readonly log: Logger;
 }
 
@@ -67,15 +69,6 @@ interface Stored {
   readonly reservation: Reservation;
   readonly sizeBytes: number;
   readonly sha256: string;
-}
-
-/** Of QUOTA_EXCEEDED (API.md). */
-interface QuotaDetails {
-  readonly limit: 'bytes' | 'objects';
-  readonly quota: number;
-  readonly used: number;
-  readonly reserved: number;
-  readonly requested: number;
 }
 
 /** The one way in: every entrance for bytes ends here (DESIGN.md point 1). */
@@ -99,7 +92,8 @@ export class IngestService {
     if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: 'fileName', message: fault }] });
     const contentType = contentTypeOf(path, input.contentType);
     const target = { path, conflict: input.conflict, contentType };
-    const stored = await this.#store(input, target);
+    const { refusals } = this.#deps;
+    const stored = await refusals.noted(input, path, () => this.#store(input, target));
     return this.#staged(input, target, stored);
   }
 
@@ -212,18 +206,21 @@ export class IngestService {
           extension: extensionOf(target.path).toLowerCase(),
         };
         const { actor, origin } = input;
-        const committed = await this.#deps.ledger.commit(reservation, {
-          ...file,
-          ...splitForNumber(target.path),
-          tags: input.tags,
-          audit: {
-            action: 'file.upload',
-            actorType: actor.type,
-            actorId: actor.id,
-            accessKeyId: actor.accessKeyId,
-            ...origin,
-          },
-        });
+        const { ledger, refusals } = this.#deps;
+        const committed = await refusals.noted(input, target.path, () =>
+          ledger.commit(reservation, {
+            ...file,
+            ...splitForNumber(target.path),
+            tags: input.tags,
+            audit: {
+              action: 'file.upload',
+              actorType: actor.type,
+              actorId: actor.id,
+              accessKeyId: actor.accessKeyId,
+              ...origin,
+            },
+          }),
+        );
         const { fileId: id, path, tags, uploadedAt, counters } = committed;
         return { id, path, ...file, tags, uploadedAt, counters };
       },
@@ -255,7 +252,6 @@ export class IngestService {
 
 /** Bytes that were missing, if it was for want of bytes that a reservation was refused. */
 function shortageOf(error: unknown): number | null {
-  if (!(error instanceof AppError) || error.code !== 'QUOTA_EXCEEDED') return null;
-  const { limit, quota, used, reserved, requested } = error.details as QuotaDetails;
-  return limit === 'bytes' ? used + reserved + requested - quota : null;
+  const details = quotaDetailsOf(error);
+  return details?.limit === 'bytes' ? details.used + details.reserved + details.requested - details.quota : null;
 }

@@ -12,6 +12,7 @@ import { contentDisposition } from './content-disposition.ts';
 import { presentDeletion, presentFile, presentQuotaUsage, presentUsage } from './storage.presenter.ts';
 import * as schemas from './storage.schemas.ts';
 import type { StorageService } from './storage.service.ts';
+import type { StoredFile } from './stored-file.ts';
 
 const TAG = 'Storage';
 /** 1000 names of 1024 bytes, escaped as badly as JSON allows. */
@@ -156,7 +157,8 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       },
       errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context }) => {
-        const { file, request } = await storage.presignDownload(principal, params.fileName, {
+        const { file, request } = await storage.presignDownload(principal, context, {
+          fileName: params.fileName,
           expiresInSeconds: query.expiresIn,
           disposition: query.disposition,
           publicOrigin: context.publicOrigin,
@@ -185,9 +187,9 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
         },
       },
       errors: ['FILE_NOT_FOUND', 'PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, req, res }) => {
+      handler: async ({ principal, params, context, req, res }) => {
         let answer: ContentAnswer | undefined;
-        const { file, opened } = await storage.open(principal, params.fileName, (found) => {
+        const choose = (found: StoredFile) => {
           answer = negotiateContent(req.method, req.headers, {
             sizeBytes: found.sizeBytes,
             etag: found.etag,
@@ -195,7 +197,8 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
           });
           if (req.method === 'HEAD' || answer.status >= 300) return null;
           return { range: answer.status === 206 ? answer.range : undefined };
-        });
+        };
+        const { file, opened } = await storage.open(principal, context, { fileName: params.fileName, choose });
         if (!answer) throw new Error('no answer was negotiated');
         res.setHeaders(new Map(Object.entries(answer.headers)));
         if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');

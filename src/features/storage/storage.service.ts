@@ -9,7 +9,7 @@ import type {
   PresignedRequest,
 } from '../../platform/object-store/object-store.ts';
 import type { Principal } from '../access/index.ts';
-import { type AuditActor, type AuditOrigin, actorOf } from '../audit/index.ts';
+import { type AuditActor, type AuditOrigin, type AuditRecorder, actorOf } from '../audit/index.ts';
 import { fileNameFault, type IngestService, normalizeFileName, type StagedFile } from '../ingest/index.ts';
 import type { ConflictPolicy, LedgerService } from '../ledger/index.ts';
 import { contentDisposition, type Disposition } from './content-disposition.ts';
@@ -36,6 +36,7 @@ export interface StorageDependencies {
   readonly ledger: LedgerService;
   readonly ingest: IngestService;
   readonly store: ObjectStore;
+  readonly recorder: AuditRecorder;
   readonly clock: Clock;
   /** Takes a large deletion on as a job; answers the job's id. */
   readonly enqueuePrefixDeletion: (deletion: PrefixDeletion) => Promise<string>;
@@ -49,6 +50,16 @@ export interface UploadInput {
   readonly body: Readable;
   readonly announcedBytes: number | undefined;
 }
+
+export interface LinkInput {
+  readonly fileName: string;
+  readonly expiresInSeconds: number;
+  readonly disposition: Disposition;
+  readonly publicOrigin: string;
+}
+
+/** What part of a file's content to send: a range, all of it, or, where there is nothing to send, null. */
+export type ContentChoice = { readonly range?: ByteRange | undefined } | null;
 
 export interface Deletion {
   readonly deleted: readonly { readonly fileName: string; readonly sizeFreed: number }[];
@@ -84,37 +95,68 @@ export class StorageService {
   /** A URL by which anybody may download the file's present content for a while. Errors: FILE_NOT_FOUND. */
   async presignDownload(
     principal: Principal,
-    fileName: string,
-    options: { readonly expiresInSeconds: number; readonly disposition: Disposition; readonly publicOrigin: string },
+    origin: AuditOrigin,
+    { fileName, expiresInSeconds, disposition, publicOrigin }: LinkInput,
   ): Promise<{ readonly file: StoredFile; readonly request: PresignedRequest }> {
+    const { store, recorder } = this.#deps;
     const file = await this.getFile(principal, fileName);
-    const request = await this.#deps.store.presignGet(file.objectKey, {
-      expiresInSeconds: options.expiresInSeconds,
+    const request = await store.presignGet(file.objectKey, {
+      expiresInSeconds,
       contentType: file.contentType,
-      contentDisposition: contentDisposition(file.path, file.contentType, options.disposition),
-      publicOrigin: options.publicOrigin,
+      contentDisposition: contentDisposition(file.path, file.contentType, disposition),
+      publicOrigin,
+    });
+    await recorder.record({
+      action: 'file.link',
+      actor: actorOf(principal),
+      origin,
+      subject: { type: 'file', id: file.id },
+      metadata: { fileName: file.path, sizeBytes: file.sizeBytes, expiresInSeconds },
     });
     return { file, request };
   }
 
   /**
-   * Opens the content, or what `choose` picks of it. Between the look-up and the opening the file may be replaced and
-   * its old object removed: then the name is looked up again. Errors: FILE_NOT_FOUND.
+   * Opens the content, or what `choose` picks of it, and records the download. Between the look-up and the opening the
+   * file may be replaced and its old object removed: then the name is looked up again. Errors: FILE_NOT_FOUND.
    */
   async open(
     principal: Principal,
-    fileName: string,
-    choose: (file: StoredFile) => { readonly range?: ByteRange | undefined } | null,
+    origin: AuditOrigin,
+    { fileName, choose }: { readonly fileName: string; readonly choose: (file: StoredFile) => ContentChoice },
   ): Promise<{ readonly file: StoredFile; readonly opened: OpenedObject | null }> {
     for (let attempt = 1; ; attempt += 1) {
       const file = await this.getFile(principal, fileName);
       const wanted = choose(file);
       if (wanted === null) return { file, opened: null };
       try {
-        return { file, opened: await this.#deps.store.get(file.objectKey, wanted) };
+        const opened = await this.#deps.store.get(file.objectKey, wanted);
+        await this.#recordDownload(principal, origin, { file, range: wanted.range, opened });
+        return { file, opened };
       } catch (error) {
         if (!(error instanceof ObjectNotFoundError) || attempt === OPEN_TRIES) throw error;
       }
+    }
+  }
+
+  /** Nothing goes out that is not recorded. */
+  async #recordDownload(
+    principal: Principal,
+    origin: AuditOrigin,
+    { file, range, opened }: { file: StoredFile; range: ByteRange | undefined; opened: OpenedObject },
+  ): Promise<void> {
+    const part = range ? { rangeStart: range.start, rangeEnd: range.end } : {};
+    try {
+      await this.#deps.recorder.record({
+        action: 'file.download',
+        actor: actorOf(principal),
+        origin,
+        subject: { type: 'file', id: file.id },
+        metadata: { fileName: file.path, sizeBytes: file.sizeBytes, ...part },
+      });
+    } catch (error) {
+      opened.body.destroy();
+      throw error;
     }
   }
 
