@@ -19,6 +19,15 @@ export const pagingQuery = {
     .meta({ description: '`meta.nextCursor` of the page before', example: 'WyJjYXQuanBnIl0' }),
 };
 
+/** The same where the cursor is the last entry's id. */
+export const idPagingQuery = {
+  limit: pagingQuery.limit,
+  cursor: z.uuid('is not a cursor of this list').optional().meta({
+    description: '`meta.nextCursor` of the page before',
+    example: '019aa3f4-1c2d-7b8e-8f90-5a6b7c8d9e0f',
+  }),
+};
+
 /** The `meta` of a page. */
 export const pageMeta = z.object({
   nextCursor: z.string().nullable().meta({ description: 'For the next page; null on the last one' }),

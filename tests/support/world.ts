@@ -2,7 +2,7 @@ import bcrypt from 'bcrypt';
 import type { Express } from 'express';
 import supertest from 'supertest';
 import type { Permission } from '../../src/features/access/index.ts';
-import { RefreshTokens } from '../../src/features/auth/index.ts';
+import { OneTimeCodeRepository, OneTimeCodeService, RefreshTokens } from '../../src/features/auth/index.ts';
 import { AccessTokens } from '../../src/platform/crypto/access-token.ts';
 import { newAccessKeyId, newId, newSecretKey } from '../../src/platform/crypto/random.ts';
 import { deriveKey, Sealer } from '../../src/platform/crypto/seal.ts';
@@ -10,6 +10,7 @@ import type { Database } from '../../src/platform/db/database.ts';
 import { type Accounts, ENCRYPTION_KEY, JWT_SECRET, PASSWORD, WISH } from './accounts.ts';
 
 const GIB = 1024 ** 3;
+const DAY_MS = 24 * 3600 * 1000;
 const LONG_AGO = new Date('2026-01-01T00:00:00Z');
 
 /** Somebody or something that sends requests. */
@@ -90,8 +91,7 @@ export class World {
         role,
         emailVerifiedAt: verified ? LONG_AGO : null,
         disabledAt: disabled ? LONG_AGO : null,
-        deletionRequestedAt: leaving ? new Date() : null,
-        deletionDueAt: leaving ? new Date(Date.now() + 30 * 24 * 3600 * 1000) : null,
+        ...(leaving ? pendingDeletion() : {}),
         spaces: {
           create: {
             id: newId(),
@@ -149,6 +149,32 @@ export class World {
     return { headers, userId: owner.userId, email: owner.email, apiKeyId, accessKeyId, secretId };
   }
 
+  /** One more secret of a key, which nobody knows. */
+  async addSecret(apiKeyId: string): Promise<void> {
+    await this.database.prisma.apiKeySecret.create({
+      data: { id: newId(), apiKeyId, secretHash: 'none', sealedSecret: new Uint8Array(1), sealKeyVersion: 1 },
+    });
+  }
+
+  /** The id of one more session. */
+  async session(userId: string): Promise<string> {
+    return (await this.#openSession(userId, false)).sessionId;
+  }
+
+  /** A code that sets a new password. */
+  async resetCode({ userId, email }: Person): Promise<string> {
+    const codes = new OneTimeCodeRepository(this.database);
+    const service = new OneTimeCodeService({ codes, codeKey: deriveKey(ENCRYPTION_KEY, 'one-time-code') });
+    const subject = { purpose: 'PASSWORD_RESET', user: { id: userId, email } } as const;
+    const issued = await this.database.prisma.$transaction((tx) => service.issue(tx, subject, new Date()));
+    if (!issued) throw new Error('no code was issued');
+    return issued.code;
+  }
+
+  async beginDeletion(userId: string): Promise<void> {
+    await this.database.prisma.user.update({ where: { id: userId }, data: pendingDeletion() });
+  }
+
   /** The id of a request that waits for review. */
   async pendingRequest(owner: Actor): Promise<string> {
     const id = newId();
@@ -191,20 +217,28 @@ export class World {
     user: { readonly userId: string; readonly email: string; readonly role: 'USER' | 'ADMIN' },
     { sessionEnded = false, tokenExpired = false }: PersonState,
   ): Promise<Person> {
+    const { sessionId, refreshToken } = await this.#openSession(user.userId, sessionEnded);
+    const tokens = tokenExpired ? new AccessTokens(JWT_SECRET, { now: () => LONG_AGO }) : this.#tokens;
+    const token = tokens.issue({ userId: user.userId, sessionId, role: user.role });
+    const { userId, email } = user;
+    return { userId, email, sessionId, refreshToken, headers: { authorization: `Bearer ${token}` } };
+  }
+  async #openSession(userId: string, ended: boolean): Promise<{ sessionId: string; refreshToken: string }> {
     const sessionId = newId();
     const refresh = this.#refreshTokens.issue(sessionId);
     await this.database.prisma.session.create({
       data: {
         id: sessionId,
-        userId: user.userId,
+        userId,
         refreshTokenHash: refresh.hash,
-        expiresAt: new Date(Date.now() + 24 * 3600 * 1000),
-        revokedAt: sessionEnded ? new Date() : null,
+        expiresAt: new Date(Date.now() + DAY_MS),
+        revokedAt: ended ? new Date() : null,
       },
     });
-    const tokens = tokenExpired ? new AccessTokens(JWT_SECRET, { now: () => LONG_AGO }) : this.#tokens;
-    const token = tokens.issue({ userId: user.userId, sessionId, role: user.role });
-    const { userId, email } = user;
-    return { userId, email, sessionId, refreshToken: refresh.token, headers: { authorization: `Bearer ${token}` } };
+    return { sessionId, refreshToken: refresh.token };
   }
+}
+
+function pendingDeletion() {
+  return { deletionRequestedAt: new Date(), deletionDueAt: new Date(Date.now() + 30 * DAY_MS) };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pageMeta, pagingQuery } from '../../http/paging.ts';
+import { idPagingQuery, pageMeta } from '../../http/paging.ts';
 import { userExample, userSchema } from '../users/index.ts';
 import { USER_STATUSES } from './admin-user.ts';
 
@@ -75,11 +75,7 @@ export const adminUserDetailExample = {
 export const idParams = z.object({ id: z.string().meta({ description: 'The id', example: userExample.id }) });
 
 export const listQuery = z.object({
-  ...pagingQuery,
-  cursor: z
-    .uuid('is not a cursor of this list')
-    .optional()
-    .meta({ description: '`meta.nextCursor` of the page before', example: '019aa3f0-5f5e-7c3a-9d55-0c8a3f1b2c4d' }),
+  ...idPagingQuery,
   search: z
     .string()
     .trim()

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pageMeta, pagingQuery } from '../../http/paging.ts';
+import { idPagingQuery, pageMeta } from '../../http/paging.ts';
 import { singleLine } from '../../http/text-fields.ts';
 import { PERMISSIONS } from '../access/index.ts';
 
@@ -120,11 +120,7 @@ export const rotateExample = { overlapHours: 24 };
 
 /** Keyset paging where the cursor is the last entry's id. */
 export const pageQuery = z.object({
-  ...pagingQuery,
-  cursor: z
-    .uuid('is not a cursor of this list')
-    .optional()
-    .meta({ description: '`meta.nextCursor` of the page before', example: apiKeyExample.id }),
+  ...idPagingQuery,
 });
 
 export { pageMeta };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pageMeta, pagingQuery } from '../../http/paging.ts';
+import { idPagingQuery, pageMeta } from '../../http/paging.ts';
 import { singleLine } from '../../http/text-fields.ts';
 import { AUDIT_ACTIONS, type AuditAction } from './audit.ts';
 
@@ -32,28 +32,40 @@ const filterFields = {
     description: `Actions, separated by commas; \`user.*\` for all that begin so. Actions: ${AUDIT_ACTIONS.map((action) => `\`${action}\``).join(', ')}`,
     example: 'file.download,user.*',
   }),
-  actorId: z.uuid('is not a user’s id').optional().meta({ description: 'The user who acted, also by a key' }),
-  accessKeyId: idLike.optional().meta({ description: 'The key that acted or that it is about' }),
-  subjectId: idLike.optional().meta({ description: 'What it is about: the id of a user, key, request or file' }),
+  actorId: z
+    .uuid('is not a user’s id')
+    .optional()
+    .meta({ description: 'The user who acted, also by a key', example: '019aa3f0-5f5e-7c3a-9d55-0c8a3f1b2c4d' }),
+  accessKeyId: idLike
+    .optional()
+    .meta({ description: 'The key that acted or that it is about', example: 'AKIAJ4M2Q7XN5RTEK3VB' }),
+  subjectId: idLike
+    .optional()
+    .meta({
+      description: 'What it is about: the id of a user, key, request or file',
+      example: '019aa3f4-1c2d-7b8e-8f90-5a6b7c8d9e0f',
+    }),
   subjectType: idLike.optional().meta({ description: 'What kind of thing it is about', example: 'file' }),
   from: moment.optional().meta({ description: 'Not before this time', example: '2026-11-01T00:00:00Z' }),
   to: moment.optional().meta({ description: 'Before this time', example: '2026-12-01T00:00:00Z' }),
   search: singleLine(1, 200)
     .optional()
-    .meta({ description: 'Part of the action, an id, the address, the user agent or the metadata, in any case' }),
+    .meta({
+      description: 'Part of the action, an id, the address, the user agent or the metadata, in any case',
+      example: 'curl',
+    }),
 };
 
 export const listQuery = z.object({
-  ...pagingQuery,
-  cursor: z
-    .uuid('is not a cursor of this list')
-    .optional()
-    .meta({ description: '`meta.nextCursor` of the page before' }),
+  ...idPagingQuery,
   ...filterFields,
 });
 
 export const exportQuery = z.object({
-  format: z.enum(['csv', 'jsonl']).default('csv').meta({ description: 'CSV (RFC 4180) or JSON Lines' }),
+  format: z
+    .enum(['csv', 'jsonl'])
+    .default('csv')
+    .meta({ description: 'CSV (RFC 4180) or JSON Lines', example: 'jsonl' }),
   ...filterFields,
 });
 
@@ -66,7 +78,10 @@ const auditLog = z
       id: z.uuid().nullable().meta({ description: 'The user, also where a key of that user acted' }),
       accessKeyId: z.string().optional().meta({ description: 'The key, where one acted' }),
     }),
-    accessKeyId: z.string().nullable().meta({ description: 'The key that acted or that it is about' }),
+    accessKeyId: z
+      .string()
+      .nullable()
+      .meta({ description: 'The key that acted or that it is about', example: 'AKIAJ4M2Q7XN5RTEK3VB' }),
     subject: z.object({ type: z.string(), id: z.string() }).nullable(),
     ip: z.string().nullable(),
     userAgent: z.string().nullable(),

@@ -41,8 +41,9 @@ export class PasswordResetService {
 
   /** Only notes the wish: whether there is such an account is looked up later, where nobody can take the time. */
   async request(email: string, origin: AuditOrigin): Promise<void> {
-    const { queue, sealer, clock } = this.#deps;
-    await queue.enqueue(null, resetRequestJob, sealResetRequest(sealer, { email, origin, requestedAt: clock.now() }));
+    const { uow, queue, sealer, clock } = this.#deps;
+    const request = sealResetRequest(sealer, { email, origin, requestedAt: clock.now() });
+    await uow.run((tx) => queue.enqueue(tx, resetRequestJob, request));
   }
 
   /**

@@ -1,5 +1,9 @@
-import { PASSWORD, WISH } from '../accounts.ts';
-import { asPerson, keyOf, type RouteCases } from './route-case.ts';
+import sharp from 'sharp';
+import { PASSWORD } from '../accounts.ts';
+import type { Actor, Call, World } from '../world.ts';
+import type { RouteCases } from './route-case.ts';
+
+const NEW_PASSWORD = 'battery staple correct';
 
 export const authCases: RouteCases = {
   register: {
@@ -17,6 +21,26 @@ export const authCases: RouteCases = {
     call: async (world) => ({ path: '/auth/refresh', body: { refreshToken: (await world.person()).refreshToken } }),
     status: 200,
   },
+  verifyToken: { call: () => ({ path: '/auth/verify-token' }), status: 200 },
+  listSessions: { call: () => ({ path: '/auth/sessions' }), status: 200 },
+  endSession: {
+    call: async (world, me) => ({ path: `/auth/sessions/${await world.session(me.userId)}` }),
+    status: 200,
+    foreign: 'SESSION_NOT_FOUND',
+  },
+  logoutAll: { call: () => ({ path: '/auth/logout-all' }), status: 200 },
+  forgotPassword: {
+    call: async (world) => ({ path: '/auth/forgot-password', body: { email: (await world.person()).email } }),
+    status: 202,
+  },
+  resetPassword: {
+    call: async (world) => {
+      const person = await world.person();
+      const otp = await world.resetCode(person);
+      return { path: '/auth/reset-password', body: { email: person.email, otp, newPassword: NEW_PASSWORD } };
+    },
+    status: 200,
+  },
   logout: { call: () => ({ path: '/auth/logout' }), status: 200 },
   sendOtp: { call: () => ({ path: '/otp/send' }), status: 200 },
   verifyOtp: {
@@ -31,50 +55,42 @@ export const authCases: RouteCases = {
 
 export const userCases: RouteCases = {
   getProfile: { call: () => ({ path: '/users/profile' }), status: 200 },
+  changeProfile: { call: () => ({ path: '/users/profile', body: { name: 'Ada' } }), status: 200 },
+  getSummary: { call: () => ({ path: '/users/summary' }), status: 200 },
+  changePassword: {
+    call: () => ({
+      path: '/users/change-password',
+      body: { currentPassword: PASSWORD, newPassword: NEW_PASSWORD },
+    }),
+    status: 200,
+  },
+  setPhoto: { call: photo, status: 200 },
+  getPhoto: { call: withPhoto, status: 200 },
+  deletePhoto: { call: withPhoto, status: 200 },
+  deleteAccount: {
+    call: async (world) => {
+      // Another admin, so that none is the last.
+      await world.person({ admin: true });
+      return { path: '/users/account', body: { password: PASSWORD } };
+    },
+    status: 200,
+  },
+  restoreAccount: {
+    call: async (world, me) => {
+      await world.beginDeletion(me.userId);
+      return { path: '/users/account/restore' };
+    },
+    status: 200,
+  },
 };
 
-export const apiKeyCases: RouteCases = {
-  listAllKeyRequests: { call: () => ({ path: '/apiKeys/request/admin/all' }), status: 200 },
-  reviewKeyRequest: {
-    call: async (world) => ({
-      path: `/apiKeys/request/admin/review/${await world.pendingRequest(await world.person())}`,
-      body: { approved: true },
-    }),
-    status: 200,
-  },
-  createKeyRequest: { call: () => ({ path: '/apiKeys/request/create', body: WISH }), status: 201 },
-  listKeyRequests: { call: () => ({ path: '/apiKeys/request' }), status: 200 },
-  getKeyRequest: {
-    call: async (world, me) => ({ path: `/apiKeys/request/${await world.pendingRequest(me)}` }),
-    status: 200,
-    foreign: 'REQUEST_NOT_FOUND',
-  },
-  withdrawKeyRequest: {
-    call: async (world, me) => ({ path: `/apiKeys/request/${await world.pendingRequest(me)}` }),
-    status: 200,
-    foreign: 'REQUEST_NOT_FOUND',
-  },
-  listApiKeys: { call: () => ({ path: '/apiKeys' }), status: 200 },
-  getApiKey: {
-    call: async (world, me) => ({ path: `/apiKeys/${(await keyOf(world, me)).apiKeyId}` }),
-    status: 200,
-    foreign: 'API_KEY_NOT_FOUND',
-  },
-  revokeApiKey: {
-    call: async (world, me) => ({ path: `/apiKeys/${(await keyOf(world, me)).apiKeyId}` }),
-    status: 200,
-    foreign: 'API_KEY_NOT_FOUND',
-  },
-  getApiKeyUsage: {
-    call: async (world, me) => ({ path: `/apiKeys/${(await keyOf(world, me)).apiKeyId}/usage` }),
-    status: 200,
-    foreign: 'API_KEY_NOT_FOUND',
-  },
-  claimApiKey: {
-    call: async (world, me) => ({
-      path: `/apiKeys/${(await world.key(asPerson(me), { unclaimed: true })).apiKeyId}/claim`,
-    }),
-    status: 200,
-    foreign: 'API_KEY_NOT_FOUND',
-  },
-};
+async function photo(): Promise<Call> {
+  const picture = sharp({ create: { width: 8, height: 8, channels: 3, background: 'teal' } });
+  return { path: '/users/photo', attach: { field: 'photo', bytes: await picture.png().toBuffer(), name: 'me.png' } };
+}
+
+async function withPhoto(world: World, me: Actor): Promise<Call> {
+  const reply = await world.send('put', await photo(), me.headers);
+  if (reply.status !== 200) throw new Error(`the photo was refused: ${JSON.stringify(reply.body)}`);
+  return { path: '/users/photo' };
+}

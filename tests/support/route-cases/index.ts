@@ -1,4 +1,6 @@
-import { apiKeyCases, authCases, userCases } from './accounts.ts';
+import { authCases, userCases } from './accounts.ts';
+import { adminCases } from './admin.ts';
+import { apiKeyCases } from './api-keys.ts';
 import type { RouteCases } from './route-case.ts';
 import { storageCases } from './storage.ts';
 import { systemCases } from './system.ts';
@@ -9,5 +11,6 @@ export const routeCases: RouteCases = {
   ...authCases,
   ...userCases,
   ...apiKeyCases,
+  ...adminCases,
   ...storageCases,
 };
