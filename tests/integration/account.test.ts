@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newId } from '../../src/platform/crypto/random.ts';
 import { type Accounts, type Caller, PASSWORD, type Site, startAccounts, WISH } from '../support/accounts.ts';
 import { bearer, claimedKey, login, upload } from '../support/callers.ts';
 
@@ -114,24 +113,29 @@ describe('POST /users/account/restore', () => {
 
   it('is not for who was deleted by an admin; admins restore', async () => {
     const me = await a.user();
-    const by = { type: 'admin', id: admin.id, accessKeyId: null } as const;
-    const from = { ip: null, userAgent: null, requestId: null };
-    const { accountDeletions } = a.composition;
-    await accountDeletions.requestByAdmin(me.id, by, from);
-    const again = accountDeletions.requestByAdmin(me.id, by, from);
-    await expect(again).rejects.toMatchObject({ code: 'CONFLICT' });
+    const deleted = await admin.delete(`/admin/users/${me.id}`);
+    expect(deleted.body.data.deletion).toEqual({ requestedAt: expect.any(String), dueAt: expect.any(String) });
+    expect((await me.get('/users/profile')).status).toBe(401);
+    expect((await admin.delete(`/admin/users/${me.id}`)).body.error).toMatchObject({ code: 'CONFLICT' });
     const back = await login(a, me);
     expect((await back.post('/users/account/restore')).body.error).toMatchObject({
       code: 'FORBIDDEN',
       httpStatusCode: 403,
     });
-    expect(await accountDeletions.restoreByAdmin(me.id, by, from)).toMatchObject({ id: me.id, deletionDueAt: null });
+    const restored = await admin.post(`/admin/users/${me.id}/restore`);
+    expect(restored.body.data.user).toMatchObject({ id: me.id, status: 'active', deletion: null });
     expect((await back.get('/users/profile')).status).toBe(200);
-    await expect(accountDeletions.restoreByAdmin(me.id, by, from)).rejects.toMatchObject({ code: 'CONFLICT' });
-    for (const id of [newId(), 'x']) {
-      await expect(accountDeletions.requestByAdmin(id, by, from)).rejects.toMatchObject({ code: 'USER_NOT_FOUND' });
-      await expect(accountDeletions.restoreByAdmin(id, by, from)).rejects.toMatchObject({ code: 'USER_NOT_FOUND' });
-    }
+    expect((await admin.post(`/admin/users/${me.id}/restore`)).body.error.code).toBe('CONFLICT');
+    expect((await a.auditOf(me.id)).filter((action) => /delete|restore/.test(action))).toEqual([
+      'user.delete',
+      'user.restore',
+    ]);
+  });
+
+  it('is no way for an admin round the own password', async () => {
+    const reply = await admin.delete(`/admin/users/${admin.id}`);
+    expect(reply.body.error.code).toBe('CONFLICT');
+    expect((await admin.get('/users/profile')).status).toBe(200);
   });
 });
 

@@ -1,0 +1,52 @@
+import {
+  AuditLogRepository,
+  AuditLogService,
+  AuditRecorder,
+  auditLogRoutes,
+  registerAuditJobs,
+} from '../features/audit/index.ts';
+import { IngestService, QuotaRefusals } from '../features/ingest/index.ts';
+import {
+  LedgerRepository,
+  LedgerService,
+  registerLedgerJobs,
+  TombstoneRepository,
+  TombstoneService,
+} from '../features/ledger/index.ts';
+import {
+  deletePrefixJob,
+  FileRepository,
+  registerStorageJobs,
+  StorageService,
+  storageRoutes,
+} from '../features/storage/index.ts';
+import type { Basis } from './basis.ts';
+
+/** What reads the audit log and ends it, and what writes to it outside transactions. */
+export function composeAuditLog({ config, database, clock, queue }: Basis) {
+  const logs = new AuditLogRepository(database);
+  const recorder = new AuditRecorder(logs);
+  const auditLog = new AuditLogService({ logs, recorder, clock, retentionDays: config.retention.auditDays });
+  registerAuditJobs(queue, auditLog);
+  return { recorder, routes: auditLogRoutes(auditLog, clock) };
+}
+
+/** Files: the ledger, the one way in, and what is read and removed. */
+export function composeFiles({ config, database, store, budget, clock, log, queue }: Basis, recorder: AuditRecorder) {
+  const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
+  const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
+  const refusals = new QuotaRefusals(recorder, clock);
+  const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
+  const storage = new StorageService({
+    files: new FileRepository(database),
+    ledger,
+    ingest,
+    store,
+    recorder,
+    clock,
+    enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
+  });
+  registerLedgerJobs(queue, ledger, tombstones);
+  registerStorageJobs(queue, storage);
+  return { ledger, tombstones, routes: storageRoutes(storage, clock) };
+}
