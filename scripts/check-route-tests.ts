@@ -11,6 +11,13 @@ const NOT_BY_REQUEST = new Map([
   ['STORAGE_FULL', 'a full disk; disk-object-store.test.ts'],
 ]);
 
+/** Only where an account or an admin goes between authorization and the handler. */
+const ONLY_IN_A_RACE = new Set([
+  'DELETE /api/users/account: 404 USER_NOT_FOUND',
+  'POST /api/users/account/restore: 404 USER_NOT_FOUND',
+  'DELETE /api/admin/users/:id: 409 LAST_ADMIN',
+]);
+
 const folder = join(import.meta.dirname, '../coverage/route-hits');
 const hits = new Set(
   readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').trim().split('\n')),
@@ -25,7 +32,10 @@ const missing = declaredRoutes().flatMap((route) => {
       .filter((code) => !NOT_BY_REQUEST.has(code))
       .map((code) => `${ERROR_CODES[code].status} ${code}`),
   ];
-  return wanted.filter((outcome) => !hits.has(`${name} ${outcome}`)).map((outcome) => `${name}: ${outcome}`);
+  return wanted
+    .filter((outcome) => !hits.has(`${name} ${outcome}`))
+    .map((outcome) => `${name}: ${outcome}`)
+    .filter((line) => !ONLY_IN_A_RACE.has(line));
 });
 
 if (missing.length > 0) {

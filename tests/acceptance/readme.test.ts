@@ -27,6 +27,10 @@ test('README’s flow runs as it is written, to the last line', async () => {
   expect(stdout).toContain('"emailVerified":true');
   expect(stdout).toContain('Hello, pocket');
   expect(stdout).toMatch(/"sizeFreed":14/);
-  const usage = stdout.slice(stdout.lastIndexOf('{"success":true,"message":"Usage"'));
+  expect(stdout).toContain('"maxObjects":20000');
+  expect(stdout).toContain('"action":"key.rotate"');
+  expect(stdout).toContain('id,createdAt,action,');
+  const from = stdout.lastIndexOf('{"success":true,"message":"Usage"');
+  const [usage = ''] = stdout.slice(from).split(/(?<=\})(?=\{"success")/);
   expect(JSON.parse(usage).data.usage).toMatchObject({ bytesUsed: 0, objects: 0, bytesReserved: 0 });
 });
