@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { type RequestHandler, Router } from 'express';
 
-/** Made by `scripts/postinstall.ts` out of the package @scalar/api-reference. */
+/** Made by `scripts/postinstall.mjs` out of the package @scalar/api-reference. */
 const SCALAR_SCRIPT = fileURLToPath(new URL('../../public/scalar.js', import.meta.url));
 
 const OPTIONS = {
@@ -9,6 +9,7 @@ const OPTIONS = {
   withDefaultFonts: false,
   telemetry: false,
   hideClientButton: true,
+  showDeveloperTools: 'never',
   agent: { disabled: true },
   mcp: { disabled: true },
 };

@@ -19,6 +19,8 @@ function sendJson(res: Response, status: number, body: object): void {
   res.statusCode = status;
   res.setHeader('Content-Type', 'application/json; charset=utf-8');
   res.setHeader('Content-Length', Buffer.byteLength(text));
+  // Tokens, secrets and what belongs to somebody: nothing between here and the client may keep an answer.
+  res.setHeader('Cache-Control', 'no-store');
   res.end(text);
 }
 

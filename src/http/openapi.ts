@@ -8,6 +8,7 @@ import {
 import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
 import type { Access } from '../features/access/index.ts';
 import type { Route } from './route.ts';
+import { TAGS } from './tags.ts';
 
 const failure = z
   .object({
@@ -92,7 +93,9 @@ export function buildOpenApi(routes: readonly Route[], version: string): Record<
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
-    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+    tags: Object.entries(TAGS)
+      .filter(([name]) => routes.some(({ tag }) => tag === name))
+      .map(([name, description]) => ({ name, description })),
     paths,
     components: {
       securitySchemes: {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../errors/codes.ts';
 import type { Access, PrincipalFor } from '../features/access/index.ts';
 import type { RequestContext } from './request-context.ts';
+import type { Tag } from './tags.ts';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
@@ -48,7 +49,7 @@ export interface RouteSpec<A extends Access, P, Q, B> {
   readonly path: string;
   readonly root?: true;
   readonly operationId: string;
-  readonly tag: string;
+  readonly tag: Tag;
   readonly summary: string;
   readonly description: string;
   readonly access: A;

@@ -13,7 +13,7 @@ export function adminKeyRoutes(keys: AdminKeyService): Route[] {
     route({
       method: 'get',
       path: '/admin/api-keys',
-      operationId: 'adminListApiKeys',
+      operationId: 'listAllApiKeys',
       tag: TAG,
       summary: 'List all API keys',
       description: 'Of all users, by user: the newest users first, then each one’s newest keys. With owner and usage.',
@@ -38,7 +38,7 @@ export function adminKeyRoutes(keys: AdminKeyService): Route[] {
     route({
       method: 'patch',
       path: '/admin/api-keys/:id',
-      operationId: 'adminChangeApiKey',
+      operationId: 'setApiKeyQuota',
       tag: TAG,
       summary: 'Change the quota of an API key',
       description:
@@ -64,7 +64,7 @@ export function adminKeyRoutes(keys: AdminKeyService): Route[] {
     route({
       method: 'delete',
       path: '/admin/api-keys/:id',
-      operationId: 'adminRevokeApiKey',
+      operationId: 'revokeAnyApiKey',
       tag: TAG,
       summary: 'Revoke an API key',
       description:

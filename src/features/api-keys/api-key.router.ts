@@ -145,9 +145,7 @@ function secretRoutes(secrets: KeySecretService): Route[] {
         200: { description: 'The key’s two halves', data: schemas.claimData, example: schemas.claimExample },
       },
       errors: ['API_KEY_NOT_FOUND', 'ALREADY_CLAIMED', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, context, res }) => {
-        // Nothing between here and the owner may keep it.
-        res.setHeader('Cache-Control', 'no-store');
+      handler: async ({ principal, params, context }) => {
         return ok(
           'Keep the secret: it is not shown again',
           await secrets.claim(actingUser(principal, context), params.id),
@@ -174,8 +172,7 @@ function secretRoutes(secrets: KeySecretService): Route[] {
         },
       },
       errors: ['API_KEY_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, body, context, res }) => {
-        res.setHeader('Cache-Control', 'no-store');
+      handler: async ({ principal, params, body, context }) => {
         const rotated = await secrets.rotate(actingUser(principal, context), params.id, body.overlapHours);
         return ok('Keep the new secret: it is not shown again', presentRotation(rotated));
       },

@@ -19,15 +19,15 @@ export const adminCases: RouteCases = {
     call: async (world) => ({ path: `/admin/users/${(await world.person({ leaving: true })).userId}/restore` }),
     status: 200,
   },
-  adminListApiKeys: { call: () => ({ path: '/admin/api-keys' }), status: 200 },
-  adminChangeApiKey: {
+  listAllApiKeys: { call: () => ({ path: '/admin/api-keys' }), status: 200 },
+  setApiKeyQuota: {
     call: async (world) => ({
       path: `/admin/api-keys/${(await world.key(await world.person())).apiKeyId}`,
       body: { quota: { maxObjects: 7 } },
     }),
     status: 200,
   },
-  adminRevokeApiKey: {
+  revokeAnyApiKey: {
     call: async (world) => ({ path: `/admin/api-keys/${(await world.key(await world.person())).apiKeyId}` }),
     status: 200,
   },
