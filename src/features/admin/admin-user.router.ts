@@ -1,6 +1,6 @@
 import { ok, type Route, route } from '../../http/route.ts';
 import { type AccountDeletionService, deletionData, deletionExample } from '../account/index.ts';
-import { actorOf } from '../audit/index.ts';
+import { actingUser, actorOf } from '../audit/index.ts';
 import { presentAdminUser, presentAdminUserDetail } from './admin-user.presenter.ts';
 import * as schemas from './admin-user.schemas.ts';
 import type { AdminUserService } from './admin-user.service.ts';
@@ -87,7 +87,7 @@ function accountRoutes(accounts: AdminUserService): Route[] {
           role,
           driveQuota: driveQuota && { maxBytes: driveQuota.maxBytes, maxObjects: driveQuota.maxObjects },
         };
-        const by = { userId: principal.userId, actor: actorOf(principal), origin: context };
+        const by = actingUser(principal, context);
         return ok('User changed', { user: presentAdminUserDetail(await accounts.change(params.id, change, by)) });
       },
     }),

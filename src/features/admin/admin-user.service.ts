@@ -2,7 +2,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
+import type { ActingUser, AuditRepository } from '../audit/index.ts';
 import type { SessionRepository } from '../auth/index.ts';
 import type { User, UserRepository } from '../users/index.ts';
 import type { AdminUserRepository } from './admin-user.repository.ts';
@@ -24,13 +24,6 @@ export interface AdminUserDependencies {
   readonly sessions: SessionRepository;
   readonly audit: AuditRepository;
   readonly clock: Clock;
-}
-
-/** An admin who changes something: id, and who and from where for the audit log. */
-export interface ActingAdmin {
-  readonly userId: string;
-  readonly actor: AuditActor;
-  readonly origin: AuditOrigin;
 }
 
 /** What admins see of accounts and change about them. */
@@ -74,7 +67,7 @@ export class AdminUserService {
    * differs from what was. Disabling ends every session for good. USER_NOT_FOUND; LAST_ADMIN when nobody else could act
    * as admin afterwards; FORBIDDEN when the one who asks has ceased to be an admin.
    */
-  async change(id: string, change: UserChange, by: ActingAdmin): Promise<AdminUserDetail> {
+  async change(id: string, change: UserChange, by: ActingUser): Promise<AdminUserDetail> {
     const { uow, users, accounts } = this.#deps;
     if (!isId(id)) throw new AppError('USER_NOT_FOUND');
     await uow.run(async (tx) => {
@@ -103,7 +96,7 @@ export class AdminUserService {
     if (!admin || !isAbleAdmin(admin)) throw new AppError('FORBIDDEN');
   }
 
-  async #setDisabled(tx: Tx, user: User, disabled: boolean, by: ActingAdmin): Promise<void> {
+  async #setDisabled(tx: Tx, user: User, disabled: boolean, by: ActingUser): Promise<void> {
     const { accounts, sessions, clock } = this.#deps;
     if (disabled === (user.disabledAt !== null)) return;
     const now = clock.now();
@@ -118,7 +111,7 @@ export class AdminUserService {
     }
   }
 
-  async #setRole(tx: Tx, user: User, role: User['role'], by: ActingAdmin): Promise<void> {
+  async #setRole(tx: Tx, user: User, role: User['role'], by: ActingUser): Promise<void> {
     const { accounts, clock } = this.#deps;
     if (role === user.role) return;
     await accounts.setRole(tx, user.id, role, clock.now());
@@ -129,7 +122,7 @@ export class AdminUserService {
     tx: Tx,
     user: User,
     wanted: NonNullable<UserChange['driveQuota']>,
-    by: ActingAdmin,
+    by: ActingUser,
   ): Promise<void> {
     const { accounts } = this.#deps;
     const old = await accounts.lockDriveQuota(tx, user.id);
@@ -149,7 +142,7 @@ export class AdminUserService {
 
   #record(
     tx: Tx,
-    { actor, origin }: ActingAdmin,
+    { actor, origin }: ActingUser,
     action: 'admin.user_disable' | 'admin.user_enable' | 'admin.role_change' | 'admin.drive_quota_change',
     userId: string,
     metadata: Readonly<Record<string, string | number | null>>,

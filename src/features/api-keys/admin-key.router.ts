@@ -1,8 +1,8 @@
 import { ok, type Route, route } from '../../http/route.ts';
+import { actingUser } from '../audit/index.ts';
 import * as schemas from './admin-key.schemas.ts';
 import type { AdminKeyService } from './admin-key.service.ts';
 import { presentAdminKey } from './api-key.presenter.ts';
-import { actingUser } from './api-key.router.ts';
 import { idParams, pageMeta } from './api-key.schemas.ts';
 
 const TAG = 'Admin';

@@ -2,10 +2,9 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import type { AuditRepository } from '../audit/index.ts';
+import type { ActingUser, AuditRepository } from '../audit/index.ts';
 import type { AdminKeyRepository } from './admin-key.repository.ts';
 import type { AdminKey, AdminKeyFilter, QuotaChange } from './admin-key.ts';
-import type { ActingUser } from './api-key.ts';
 import type { Page, PageRequest } from './key-request.ts';
 import type { KeyRevocationService } from './key-revocation.service.ts';
 

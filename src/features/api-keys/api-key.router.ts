@@ -1,20 +1,12 @@
-import type { RequestContext } from '../../http/request-context.ts';
 import { ok, type Route, route } from '../../http/route.ts';
-import type { PrincipalFor } from '../access/index.ts';
-import { actorOf } from '../audit/index.ts';
+import { actingUser } from '../audit/index.ts';
 import { EXAMPLE_USAGE_DATA, presentQuotaUsage, usageData } from '../storage/index.ts';
 import { presentApiKey, presentRotation } from './api-key.presenter.ts';
 import * as schemas from './api-key.schemas.ts';
 import type { ApiKeyService } from './api-key.service.ts';
-import type { ActingUser } from './api-key.ts';
 import type { KeySecretService } from './key-secret.service.ts';
 
 const TAG = 'API keys';
-
-/** Who does it, for services. */
-export function actingUser(principal: PrincipalFor<'user'>, context: RequestContext): ActingUser {
-  return { userId: principal.userId, actor: actorOf(principal), origin: context };
-}
 
 /** `/apiKeys`: a user's own keys. Comes after the routes of `/apiKeys/request`, which `:id` would match. */
 export function apiKeyRoutes(keys: ApiKeyService, secrets: KeySecretService): Route[] {

@@ -1,5 +1,4 @@
 import type { Permission } from '../access/index.ts';
-import type { AuditActor, AuditOrigin } from '../audit/index.ts';
 
 /** A key, its living secrets and the quota of its pocket. Bytes and counts are whole numbers below 2^53. */
 export interface ApiKey {
@@ -44,13 +43,6 @@ export interface ClaimedSecret {
 export interface RotatedSecret extends ClaimedSecret {
   readonly secretId: string;
   readonly oldSecretRetiresAt: Date | null;
-}
-
-/** A user who acts: id, and who and from where for the audit log. */
-export interface ActingUser {
-  readonly userId: string;
-  readonly actor: AuditActor;
-  readonly origin: AuditOrigin;
 }
 
 const BYTES_PER_GB = 1024 ** 3;

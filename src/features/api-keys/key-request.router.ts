@@ -1,6 +1,6 @@
 import { created, ok, type Route, route } from '../../http/route.ts';
+import { actingUser } from '../audit/index.ts';
 import { presentApiKey, presentRequest, presentRequestWithUser } from './api-key.presenter.ts';
-import { actingUser } from './api-key.router.ts';
 import { idParams, pageMeta, pageQuery, unclaimedKeyExample } from './api-key.schemas.ts';
 import * as schemas from './key-request.schemas.ts';
 import type { KeyRequestService } from './key-request.service.ts';

@@ -1,10 +1,10 @@
 import type { Clock } from '../../platform/clock/clock.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import type { AuditRepository } from '../audit/index.ts';
+import type { ActingUser, AuditRepository } from '../audit/index.ts';
 import type { MailService } from '../mail/index.ts';
 import type { User } from '../users/index.ts';
 import type { ApiKeyRepository } from './api-key.repository.ts';
-import type { ActingUser, ApiKey } from './api-key.ts';
+import type { ApiKey } from './api-key.ts';
 
 export interface KeyRevocationDependencies {
   readonly uow: UnitOfWork;

@@ -4,9 +4,9 @@ import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
 import { isId, newId, newSecretKey } from '../../platform/crypto/random.ts';
 import type { Sealer } from '../../platform/crypto/seal.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import type { AuditRepository } from '../audit/index.ts';
+import type { ActingUser, AuditRepository } from '../audit/index.ts';
 import type { ApiKeyRepository } from './api-key.repository.ts';
-import type { ActingUser, ApiKey, ClaimedSecret, KeySecret, RotatedSecret } from './api-key.ts';
+import type { ApiKey, ClaimedSecret, KeySecret, RotatedSecret } from './api-key.ts';
 import { assertLiving } from './key-faults.ts';
 import type { KeySecretRepository, NewSecret } from './key-secret.repository.ts';
 

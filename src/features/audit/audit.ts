@@ -85,3 +85,22 @@ export function actorOf(
   if (principal.kind === 'key') return { type: 'key', id: principal.userId, accessKeyId: principal.accessKeyId };
   return { type: principal.role === 'ADMIN' ? 'admin' : 'user', id: principal.userId, accessKeyId: null };
 }
+
+/** Who does something, and from where, as the audit log wants it. */
+export interface Doer {
+  readonly actor: AuditActor;
+  readonly origin: AuditOrigin;
+}
+
+/** A person who does something. */
+export interface ActingUser extends Doer {
+  readonly userId: string;
+}
+
+/** The person of an authorized request as services want it. */
+export function actingUser(
+  principal: { readonly kind: 'user'; readonly userId: string; readonly role: 'USER' | 'ADMIN' },
+  origin: AuditOrigin,
+): ActingUser {
+  return { userId: principal.userId, actor: actorOf(principal), origin };
+}

@@ -1,11 +1,14 @@
 export { purgeAuditJob, registerAuditJobs } from './audit.jobs.ts';
 export { AuditRepository } from './audit.repository.ts';
 export {
+  type ActingUser,
   ANONYMOUS_ACTOR,
   AUDIT_ACTIONS,
   type AuditActor,
   type AuditOrigin,
+  actingUser,
   actorOf,
+  type Doer,
   SYSTEM_ACTOR,
   SYSTEM_ORIGIN,
 } from './audit.ts';

@@ -2,13 +2,12 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import type { AuditRepository } from '../audit/index.ts';
+import type { AuditRepository, Doer } from '../audit/index.ts';
 import type { MailService } from '../mail/index.ts';
 import type { UserRepository } from '../users/index.ts';
 import type { OneTimeCodeRepository } from './one-time-code.repository.ts';
 import type { PasswordCheckService } from './password-check.service.ts';
 import type { SessionRepository } from './session.repository.ts';
-import type { Doer } from './session.service.ts';
 
 export interface PasswordDependencies {
   readonly uow: UnitOfWork;

@@ -3,7 +3,7 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { decodeCursor, encodeCursor } from '../../platform/keyset.ts';
-import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
+import type { AuditRepository, Doer } from '../audit/index.ts';
 import type { User, UserRepository } from '../users/index.ts';
 import type { SessionRepository } from './session.repository.ts';
 import type { Session } from './session.ts';
@@ -14,12 +14,6 @@ export interface SessionDependencies {
   readonly sessions: SessionRepository;
   readonly audit: AuditRepository;
   readonly clock: Clock;
-}
-
-/** Who ends a session, and from where. */
-export interface Doer {
-  readonly actor: AuditActor;
-  readonly origin: AuditOrigin;
 }
 
 export interface SessionPage {
