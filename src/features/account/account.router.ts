@@ -1,5 +1,5 @@
 import { ok, type Route, route } from '../../http/route.ts';
-import { actorOf } from '../audit/index.ts';
+import { actingUser } from '../audit/index.ts';
 import { presentUser } from '../users/index.ts';
 import * as schemas from './account.schemas.ts';
 import type { AccountDeletionService } from './deletion.service.ts';
@@ -26,12 +26,7 @@ export function accountRoutes(deletions: AccountDeletionService): Route[] {
       },
       errors: ['INVALID_CREDENTIALS', 'USER_NOT_FOUND', 'CONFLICT', 'LAST_ADMIN', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context }) => {
-        const { requestedAt, dueAt } = await deletions.request(
-          principal.userId,
-          body.password,
-          actorOf(principal),
-          context,
-        );
+        const { requestedAt, dueAt } = await deletions.request(actingUser(principal, context), body.password);
         return ok('The account is going to be deleted', {
           deletion: { requestedAt: requestedAt.toISOString(), dueAt: dueAt.toISOString() },
         });
@@ -51,7 +46,7 @@ export function accountRoutes(deletions: AccountDeletionService): Route[] {
       },
       errors: ['FORBIDDEN', 'USER_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, context }) => {
-        const user = await deletions.restore(principal.userId, actorOf(principal), context);
+        const user = await deletions.restore(actingUser(principal, context));
         return ok('The account stays', { user: presentUser(user) });
       },
     }),

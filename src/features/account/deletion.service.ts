@@ -3,7 +3,7 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import type { JobSender } from '../../platform/queue/job-queue.ts';
-import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
+import type { ActingUser, AuditRepository, Doer } from '../audit/index.ts';
 import type { PasswordCheckService, SessionRepository } from '../auth/index.ts';
 import type { MailService } from '../mail/index.ts';
 import type { User, UserRepository } from '../users/index.ts';
@@ -42,37 +42,36 @@ export class AccountDeletionService {
   }
 
   /** By the owner. Errors: INVALID_CREDENTIALS (the password), LAST_ADMIN, CONFLICT (pending already). */
-  async request(userId: string, password: string, actor: AuditActor, origin: AuditOrigin): Promise<PendingDeletion> {
-    const { passwordHash } = await this.#deps.passwords.check(userId, password, origin);
-    return this.#order(userId, { byAdmin: false, passwordHash }, actor, origin);
+  async request(by: ActingUser, password: string): Promise<PendingDeletion> {
+    const { passwordHash } = await this.#deps.passwords.check(by.userId, password, by.origin);
+    return this.#order(by.userId, { byAdmin: false, passwordHash }, by);
   }
 
   /**
    * By an admin, whom alone it can be undone by then. Errors: USER_NOT_FOUND, LAST_ADMIN, CONFLICT (pending already, or
    * the admin's own account, which takes a password).
    */
-  async requestByAdmin(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<PendingDeletion> {
-    if (userId.toLowerCase() === actor.id) {
+  async requestByAdmin(admin: ActingUser, userId: string): Promise<PendingDeletion> {
+    if (userId.toLowerCase() === admin.userId) {
       throw new AppError('CONFLICT', { message: 'Delete your own account by DELETE /users/account' });
     }
-    return this.#order(userId, { byAdmin: true, passwordHash: null }, actor, origin);
+    return this.#order(userId, { byAdmin: true, passwordHash: null }, admin);
   }
 
   /** By the owner. Errors: CONFLICT (none is pending, or the erasure has begun), FORBIDDEN (an admin ordered it). */
-  async restore(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<User> {
-    return this.#cancel(userId, false, actor, origin);
+  async restore(by: ActingUser): Promise<User> {
+    return this.#cancel(by.userId, false, by);
   }
 
   /** By an admin, whoever ordered it. Errors: USER_NOT_FOUND, CONFLICT (none is pending, or the erasure has begun). */
-  async restoreByAdmin(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<User> {
-    return this.#cancel(userId, true, actor, origin);
+  async restoreByAdmin(admin: ActingUser, userId: string): Promise<User> {
+    return this.#cancel(userId, true, admin);
   }
 
   async #order(
     userId: string,
     terms: Pick<DeletionOrder, 'byAdmin' | 'passwordHash'>,
-    actor: AuditActor,
-    origin: AuditOrigin,
+    by: Doer,
   ): Promise<PendingDeletion> {
     const { uow, deletions, mail, queue, clock, graceDays } = this.#deps;
     if (!isId(userId)) throw new AppError('USER_NOT_FOUND');
@@ -84,7 +83,7 @@ export class AccountDeletionService {
       const user = await deletions.order(tx, userId, { requestedAt, dueAt, ...terms });
       if (!user) return false;
       await this.#assertAdminIsLeft(tx, user);
-      await this.#closeDoors(tx, userId, { now: requestedAt, byAdmin }, { actor, origin });
+      await this.#closeDoors(tx, userId, { now: requestedAt, byAdmin }, by);
       await mail.sendAccountDeletion(tx, user.email, { dueAt, byAdmin });
       if (graceDays === 0) await queue.enqueue(tx, eraseJob, { userId });
       return true;
@@ -102,7 +101,7 @@ export class AccountDeletionService {
     tx: Tx,
     userId: string,
     { now, byAdmin }: { readonly now: Date; readonly byAdmin: boolean },
-    by: { readonly actor: AuditActor; readonly origin: AuditOrigin },
+    { actor, origin }: Doer,
   ): Promise<void> {
     const { deletions, sessions, audit } = this.#deps;
     const withdrawnRequests = await deletions.withdrawRequests(tx, userId);
@@ -110,7 +109,8 @@ export class AccountDeletionService {
     const endedSessions = await sessions.revokeAll(tx, userId, now);
     await audit.append(tx, {
       action: 'user.delete',
-      ...by,
+      actor,
+      origin,
       subject: { type: 'user', id: userId },
       metadata: { byAdmin, revokedKeys, endedSessions, withdrawnRequests },
     });
@@ -123,7 +123,7 @@ export class AccountDeletionService {
     return new AppError('INVALID_CREDENTIALS', { message: 'The password has just been changed' });
   }
 
-  async #cancel(userId: string, byAdmin: boolean, actor: AuditActor, origin: AuditOrigin): Promise<User> {
+  async #cancel(userId: string, byAdmin: boolean, { actor, origin }: Doer): Promise<User> {
     const { uow, deletions, users, audit, clock } = this.#deps;
     if (!isId(userId)) throw new AppError('USER_NOT_FOUND');
     const cancelled = await uow.run(async (tx) => {

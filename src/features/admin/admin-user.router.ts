@@ -1,6 +1,6 @@
 import { ok, type Route, route } from '../../http/route.ts';
 import { type AccountDeletionService, deletionData, deletionExample } from '../account/index.ts';
-import { actingUser, actorOf } from '../audit/index.ts';
+import { actingUser } from '../audit/index.ts';
 import { presentAdminUser, presentAdminUserDetail } from './admin-user.presenter.ts';
 import * as schemas from './admin-user.schemas.ts';
 import type { AdminUserService } from './admin-user.service.ts';
@@ -109,7 +109,7 @@ function deletionRoutes(accounts: AdminUserService, deletions: AccountDeletionSe
       success: { 200: { description: 'When it is going to be', data: deletionData, example: deletionExample } },
       errors: ['USER_NOT_FOUND', 'CONFLICT', 'LAST_ADMIN', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context }) => {
-        const { requestedAt, dueAt } = await deletions.requestByAdmin(params.id, actorOf(principal), context);
+        const { requestedAt, dueAt } = await deletions.requestByAdmin(actingUser(principal, context), params.id);
         return ok('The account is going to be deleted', {
           deletion: { requestedAt: requestedAt.toISOString(), dueAt: dueAt.toISOString() },
         });
@@ -134,7 +134,7 @@ function deletionRoutes(accounts: AdminUserService, deletions: AccountDeletionSe
       },
       errors: ['USER_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context }) => {
-        await deletions.restoreByAdmin(params.id, actorOf(principal), context);
+        await deletions.restoreByAdmin(actingUser(principal, context), params.id);
         return ok('The account stays', { user: presentAdminUserDetail(await accounts.get(params.id)) });
       },
     }),
