@@ -21,12 +21,19 @@ export function composeKeys({ database, queue, uow, users, audit, mail, clock, s
   const keyRepository = new ApiKeyRepository(database);
   const requestRepository = new KeyRequestRepository(database);
   const secrets = new KeySecretRepository(database);
-  const revocation = new KeyRevocationService({ uow, keys: keyRepository, audit, mail, clock });
+  const revocation = new KeyRevocationService({ uow, keys: keyRepository, users, audit, mail, clock });
   const keys = new ApiKeyService({ uow, keys: keyRepository, users, revocation, audit, clock });
   const keySecrets = new KeySecretService({ uow, keys: keyRepository, secrets, audit, secretHasher, sealer, clock });
-  const adminKeys = new AdminKeyService({ uow, keys: new AdminKeyRepository(database), revocation, audit, clock });
-  const onRequests = { uow, requests: requestRepository, keys: keyRepository, audit, mail, clock };
-  const requests = new KeyRequestService({ ...onRequests, users });
+  const adminKeys = new AdminKeyService({
+    uow,
+    keys: new AdminKeyRepository(database),
+    users,
+    revocation,
+    audit,
+    clock,
+  });
+  const onRequests = { uow, requests: requestRepository, keys: keyRepository, users, audit, mail, clock };
+  const requests = new KeyRequestService(onRequests);
   const reviews = new KeyReviewService(onRequests);
   registerKeyJobs(queue, keySecrets);
   return {

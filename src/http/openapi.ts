@@ -59,7 +59,7 @@ export function errorsOf(route: Route): ErrorCode[] {
 }
 
 function accessErrors(access: Access): ErrorCode[] {
-  if (access === 'anyone') return [];
+  if (access === 'anyone') return ['AMBIGUOUS_CREDENTIALS'];
   const user: ErrorCode[] = [
     'UNAUTHENTICATED',
     'TOKEN_EXPIRED',

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { AppError } from '../errors/app-error.ts';
 import type { Principal } from '../features/access/index.ts';
-import { addressKey } from '../platform/rate-limit/address-key.ts';
+import { addressKey, ipAddressOf } from '../platform/rate-limit/address-key.ts';
 import type { RateLimiter, RateLimitVerdict } from '../platform/rate-limit/rate-limiter.ts';
 
 /** The limits of DESIGN.md; null: none. */
@@ -21,7 +21,9 @@ export async function countRequest(
   { req, res }: { readonly req: Request; readonly res: Response },
 ): Promise<void> {
   if (!limiter) return;
-  const verdict = await limiter.consume(principal ? keyOfPrincipal(principal) : `ip:${addressKey(req.ip)}`);
+  const verdict = await limiter.consume(
+    principal ? keyOfPrincipal(principal) : `ip:${addressKey(ipAddressOf(req.ip))}`,
+  );
   setHeaders(res, verdict);
   if (verdict.allowed) return;
   throw new AppError('RATE_LIMITED', {

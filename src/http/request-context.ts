@@ -3,11 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
 import { AppError } from '../errors/app-error.ts';
 import type { Credentials } from '../features/access/index.ts';
+import { ipAddressOf } from '../platform/rate-limit/address-key.ts';
 
 /** Where a request comes from: what audit entries and links need. */
 export interface RequestContext {
   readonly requestId: string;
-  /** By `TRUST_PROXY`; null when the socket is gone already. */
+  /** By `TRUST_PROXY`; null when the socket is gone already or a proxy's header holds no address. */
   readonly ip: string | null;
   readonly userAgent: string | null;
   /**
@@ -33,7 +34,7 @@ export function contextOf(req: Request, publicUrl: string | undefined): RequestC
   return {
     requestId: req.id,
     get ip() {
-      return req.ip ?? null;
+      return ipAddressOf(req.ip);
     },
     get userAgent() {
       return req.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null;
@@ -63,7 +64,7 @@ export function credentialsOf(req: Request): Credentials {
     // A header that is no bearer token is a failed attempt, not an absent one.
     bearer: authorization === undefined ? undefined : (bearer ?? ''),
     get ip() {
-      return req.ip ?? null;
+      return ipAddressOf(req.ip);
     },
   };
 }

@@ -38,6 +38,11 @@ export interface RouteInput<A extends Access, P, Q, B> {
   readonly query: Infer<Q>;
   readonly body: Infer<B>;
   readonly context: RequestContext;
+  /**
+   * Authorizes once more, and throws as that does: for handlers that read a body themselves, which may take long, before
+   * they act on it.
+   */
+  readonly confirm: () => Promise<unknown>;
   /** For handlers that read or write the body themselves. */
   readonly req: Request;
   readonly res: Response;

@@ -8,6 +8,8 @@ import { contextOf, credentialsOf } from './request-context.ts';
 import type { Reply, Route, RouteInput } from './route.ts';
 
 const DEFAULT_BODY_LIMIT = 100 * 1024;
+/** How long a JSON body may take to come, however it moves. */
+const JSON_BODY_MS = 30_000;
 
 export interface RouterDependencies {
   readonly access: AccessService;
@@ -59,7 +61,10 @@ function methodNotAllowed(members: readonly Route[]): RequestHandler {
   };
 }
 
-/** Authorize, then parse, then act: who may not is told so before any body is read. */
+/**
+ * Authorize, then parse, then act: who may not is told so before any body is read. And again when the body has come, which
+ * may be long after: a session that has ended, a role or a key that was taken away meanwhile must not act any more.
+ */
 function handle(spec: Route, deps: RouterDependencies): RequestHandler {
   const handler = spec.handler as (
     input: RouteInput<'anyone', z.ZodType, z.ZodType, z.ZodType>,
@@ -68,18 +73,21 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
   const parseJson = spec.body ? express.json({ limit: spec.bodyLimitBytes ?? DEFAULT_BODY_LIMIT }) : undefined;
   return async (req, res) => {
     req.routePath = routePath;
-    const principal = await admit(spec, deps, { req, res });
+    const admitted = await admit(spec, deps, { req, res });
+    const confirm = () => deps.access.authorize(credentialsOf(req), spec.access);
     const params = check(spec.params, req.params);
     const query = check(spec.query, req.query);
     // Only now is a client that asks (Expect: 100-continue) told to send its body.
     if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue();
     if (parseJson) {
-      await run(parseJson, req, res);
+      await inTime(run(parseJson, req, res));
       if (req.body === undefined && hasBody(req)) throw notJson();
     }
     const body = check(spec.body, req.body ?? {});
+    const principal = parseJson && hasBody(req) ? await confirm() : admitted;
     const context = contextOf(req, deps.publicUrl);
-    const reply = await handler({ principal: principal as null, params, query, body, context, req, res });
+    const input = { principal: principal as null, params, query, body, context, confirm, req, res };
+    const reply = await handler(input);
     if (reply) send(spec, res, reply);
   };
 }
@@ -106,6 +114,20 @@ async function admit(
     const isRefusal = refusal instanceof AppError && [401, 403].includes(refusal.httpStatusCode);
     if (isRefusal && limit !== 'auth' && limit !== 'none') await countRequest(limits.api, known, exchange);
     throw refusal;
+  }
+}
+
+/** A body that trickles in holds the connection, and whatever it was allowed when it began, no longer than this. */
+async function inTime(reading: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const message = `took more than ${JSON_BODY_MS / 1000} seconds to come`;
+    late.reject(new AppError('VALIDATION_FAILED', { details: [{ path: 'body', message }] }));
+  }, JSON_BODY_MS);
+  try {
+    await Promise.race([reading, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

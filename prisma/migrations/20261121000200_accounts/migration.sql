@@ -41,6 +41,10 @@ ALTER TABLE "users" ADD CONSTRAINT "users_deletion_is_whole"
   CHECK (("deletion_requested_at" IS NULL) = ("deletion_due_at" IS NULL)
     AND ("deletion_due_at" IS NOT NULL OR (NOT "deletion_by_admin" AND "erasure_started_at" IS NULL)));
 
+-- A later year has five digits, which drivers cannot read: one such row would break every list that it stands in.
+ALTER TABLE "api_keys" ADD CONSTRAINT "api_keys_expiry_readable" CHECK ("expires_at" < '9999-12-31 23:59:59.999Z');
+ALTER TABLE "api_key_requests" ADD CONSTRAINT "api_key_requests_expiry_readable" CHECK ("key_expires_at" < '9999-12-31 23:59:59.999Z');
+
 -- The audit log is append-only. The trigger holds whoever the database user is; a user who is denied UPDATE and DELETE
 -- needs neither: the two exceptions below run with the rights of the migration's user.
 CREATE FUNCTION audit_refuse_change() RETURNS trigger
@@ -71,8 +75,8 @@ BEGIN
   RETURN v_purged;
 END $$;
 
--- Erasure: what a person did stays, who it was does not. Takes addresses, user agents and every text in the metadata out
--- of up to p_limit entries after p_after that the person or one of the person's keys made or that are about the person;
+-- Erasure: what a person did stays, who it was does not. Takes addresses, user agents, request ids (a client's own may be
+-- anything) and every text in the metadata out of up to p_limit entries after p_after that the person or one of the person's keys made or that are about the person;
 -- what is left is the bare id, which names nobody once the account is gone. Answers the last id, null at the end.
 CREATE FUNCTION audit_pseudonymise(p_user_id uuid, p_access_key_ids text[], p_after uuid, p_limit integer) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET pockity.audit_maintenance = 'on' AS $$
@@ -88,7 +92,7 @@ BEGIN
     ORDER BY id LIMIT p_limit
   ), stripped AS (
     UPDATE audit_logs a
-    SET ip = NULL, user_agent = NULL, metadata = coalesce((
+    SET ip = NULL, user_agent = NULL, request_id = NULL, metadata = coalesce((
       SELECT jsonb_object_agg(key, value) FROM jsonb_each(a.metadata) WHERE jsonb_typeof(value) IN ('number', 'boolean')
     ), '{}')
     FROM page WHERE a.id = page.id

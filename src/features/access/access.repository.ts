@@ -46,7 +46,7 @@ const SPACE_JSON = `json_build_object('id', sp.id, 'kind', sp.kind, 'prefix', sp
 const FIND_KEYS = {
   name: 'access_find_keys',
   text: `SELECT json_build_object('apiKeyId', k.id, 'userId', k.user_id, 'permissions', k.permissions,
-      'revoked', k.revoked_at IS NOT NULL, 'expired', coalesce(k.expires_at <= now(), false),
+      'revoked', k.revoked_at IS NOT NULL OR u.deletion_due_at IS NOT NULL, 'expired', coalesce(k.expires_at <= now(), false),
       'ownerDisabled', u.disabled_at IS NOT NULL,
       'secrets', (SELECT coalesce(json_agg(json_build_object('id', s.id, 'hash', s.secret_hash) ORDER BY s.id DESC), '[]')
         FROM api_key_secrets s WHERE s.api_key_id = k.id AND (s.retires_at IS NULL OR s.retires_at > now())),

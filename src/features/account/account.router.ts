@@ -24,7 +24,7 @@ export function accountRoutes(deletions: AccountDeletionService): Route[] {
       success: {
         200: { description: 'When it is going to be', data: schemas.deletionData, example: schemas.deletionExample },
       },
-      errors: ['INVALID_CREDENTIALS', 'USER_NOT_FOUND', 'CONFLICT', 'LAST_ADMIN', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['INVALID_CREDENTIALS', 'CONFLICT', 'LAST_ADMIN', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context }) => {
         const { requestedAt, dueAt } = await deletions.request(actingUser(principal, context), body.password);
         return ok('The account is going to be deleted', {
@@ -44,7 +44,7 @@ export function accountRoutes(deletions: AccountDeletionService): Route[] {
       success: {
         200: { description: 'The account', data: schemas.restoredData, example: schemas.restoredExample },
       },
-      errors: ['FORBIDDEN', 'USER_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FORBIDDEN', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, context }) => {
         const user = await deletions.restore(actingUser(principal, context));
         return ok('The account stays', { user: presentUser(user) });

@@ -25,11 +25,18 @@ export class DeletionRepository {
     this.#database = database;
   }
 
-  /** The account, which waits for its deletion now; null when it did before, is gone, or has another password. */
+  /**
+   * The account, which waits for its deletion now; null when it did before, is gone, or has another password. An admin's
+   * order takes the place of the owner's, who then cannot undo it.
+   */
   async order(tx: Tx, userId: string, order: DeletionOrder): Promise<User | null> {
     const { requestedAt, dueAt, byAdmin, passwordHash } = order;
     const [user] = await tx.user.updateManyAndReturn({
-      where: { id: userId, deletionDueAt: null, ...(passwordHash === null ? {} : { passwordHash }) },
+      where: {
+        id: userId,
+        ...(byAdmin ? { deletionByAdmin: false, erasureStartedAt: null } : { deletionDueAt: null }),
+        ...(passwordHash === null ? {} : { passwordHash }),
+      },
       data: {
         deletionRequestedAt: requestedAt,
         deletionDueAt: dueAt,

@@ -71,7 +71,7 @@ export class AccountDeletionService {
   async #order(
     userId: string,
     terms: Pick<DeletionOrder, 'byAdmin' | 'passwordHash'>,
-    by: Doer,
+    by: ActingUser,
   ): Promise<PendingDeletion> {
     const { uow, deletions, mail, queue, clock, graceDays } = this.#deps;
     if (!isId(userId)) throw new AppError('USER_NOT_FOUND');
@@ -80,6 +80,7 @@ export class AccountDeletionService {
     const { byAdmin } = terms;
     const done = await uow.run(async (tx) => {
       await this.#deps.users.lockAdmins(tx);
+      if (byAdmin) await this.#deps.users.holdAdmin(tx, by.userId);
       const user = await deletions.order(tx, userId, { requestedAt, dueAt, ...terms });
       if (!user) return false;
       await this.#assertAdminIsLeft(tx, user);
@@ -93,8 +94,9 @@ export class AccountDeletionService {
   }
 
   async #assertAdminIsLeft(tx: Tx, user: User): Promise<void> {
-    const able = user.role === 'ADMIN' && user.disabledAt === null && user.emailVerifiedAt !== null;
-    if (able && !(await this.#deps.users.hasOtherAbleAdmin(tx, user.id))) throw new AppError('LAST_ADMIN');
+    // Also one who cannot act just now: an admin who has yet to prove a new address may be the last one there is.
+    if (user.role === 'ADMIN' && !(await this.#deps.users.hasOtherAbleAdmin(tx, user.id)))
+      throw new AppError('LAST_ADMIN');
   }
 
   async #closeDoors(
@@ -123,10 +125,12 @@ export class AccountDeletionService {
     return new AppError('INVALID_CREDENTIALS', { message: 'The password has just been changed' });
   }
 
-  async #cancel(userId: string, byAdmin: boolean, { actor, origin }: Doer): Promise<User> {
+  async #cancel(userId: string, byAdmin: boolean, by: ActingUser): Promise<User> {
     const { uow, deletions, users, audit, clock } = this.#deps;
+    const { actor, origin } = by;
     if (!isId(userId)) throw new AppError('USER_NOT_FOUND');
     const cancelled = await uow.run(async (tx) => {
+      if (byAdmin) await users.holdAdmin(tx, by.userId);
       if (!(await deletions.cancel(tx, userId, { now: clock.now(), alsoByAdmin: byAdmin }))) return false;
       const restoredKeys = await deletions.restoreKeys(tx, userId);
       await audit.append(tx, {

@@ -3,6 +3,7 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import type { ActingUser, AuditRepository } from '../audit/index.ts';
+import type { UserRepository } from '../users/index.ts';
 import type { AdminKeyRepository } from './admin-key.repository.ts';
 import type { AdminKey, AdminKeyFilter, QuotaChange } from './admin-key.ts';
 import type { Page, PageRequest } from './key-request.ts';
@@ -11,6 +12,7 @@ import type { KeyRevocationService } from './key-revocation.service.ts';
 export interface AdminKeyDependencies {
   readonly uow: UnitOfWork;
   readonly keys: AdminKeyRepository;
+  readonly users: UserRepository;
   readonly revocation: KeyRevocationService;
   readonly audit: AuditRepository;
   readonly clock: Clock;
@@ -33,9 +35,10 @@ export class AdminKeyService {
    * byte, and everything else goes on. API_KEY_NOT_FOUND.
    */
   async changeQuota(admin: ActingUser, id: string, change: QuotaChange): Promise<AdminKey> {
-    const { uow, keys, audit } = this.#deps;
+    const { uow, keys, users, audit } = this.#deps;
     const { key } = await this.#get(id);
     await uow.run(async (tx) => {
+      await users.holdAdmin(tx, admin.userId);
       const changed = await keys.changeQuota(tx, key.id, change);
       if (!changed) return;
       const { before, after } = changed;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { moment } from '../../http/moment.ts';
 import { multiLine, singleLine } from '../../http/text-fields.ts';
 import { userExample, userSchema } from '../users/index.ts';
 import {
@@ -68,8 +69,6 @@ const storageGB = z
   .positive()
   .max(MAX_GB)
   .meta({ description: `GB of 1024^3 bytes, fractions allowed, at most ${MAX_GB}`, example: 5 });
-
-const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
 const reason = multiLine(10, 500).meta({
   description: '10 to 500 characters for the admins',

@@ -118,9 +118,10 @@ export class KeyRequestService {
 
   async #ask({ userId, actor, origin }: ActingUser, wish: NewKeyRequest): Promise<KeyRequest> {
     const { uow, requests, users, audit, mail } = this.#deps;
-    const user = await users.findById(userId);
-    if (!user) throw new AppError('USER_NOT_FOUND');
     return uow.run(async (tx) => {
+      const user = await users.holdLiving(tx, userId);
+      // Since the request was let in.
+      if (!user) throw new AppError('ACCOUNT_DISABLED');
       const request = await requests.create(tx, wish);
       if (!request) {
         throw new AppError('CONFLICT', { message: 'An upgrade of this key waits for review: withdraw it first' });

@@ -4,6 +4,7 @@ import { isId, newAccessKeyId, newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import type { ActingUser, AuditRepository } from '../audit/index.ts';
 import type { MailService } from '../mail/index.ts';
+import type { UserRepository } from '../users/index.ts';
 import type { ApiKeyRepository } from './api-key.repository.ts';
 import { type ApiKey, bytesOfGB } from './api-key.ts';
 import { assertLiving, settled } from './key-faults.ts';
@@ -15,6 +16,7 @@ export interface KeyReviewDependencies {
   readonly uow: UnitOfWork;
   readonly requests: KeyRequestRepository;
   readonly keys: ApiKeyRepository;
+  readonly users: UserRepository;
   readonly audit: AuditRepository;
   readonly mail: MailService;
   readonly clock: Clock;
@@ -57,14 +59,15 @@ export class KeyReviewService {
    * VALIDATION_FAILED (more than was asked for, less than the key has).
    */
   async review(id: string, decision: Decision, reviewer: ActingUser): Promise<Review> {
-    const { uow } = this.#deps;
+    const { uow, users } = this.#deps;
     const request = await this.#get(id);
     if (request.status !== 'PENDING') throw settled(request);
-    const apiKey = await uow.run((tx) =>
-      decision.approved
+    const apiKey = await uow.run(async (tx) => {
+      await users.holdAdmin(tx, reviewer.userId);
+      return decision.approved
         ? this.#approve(tx, request, decision, reviewer)
-        : this.#reject(tx, request, decision.comment, reviewer),
-    );
+        : this.#reject(tx, request, decision.comment, reviewer);
+    });
     const reviewed = await this.#get(id);
     if (apiKey === 'settled') throw settled(reviewed);
     return { request: reviewed, apiKey };
@@ -77,6 +80,9 @@ export class KeyReviewService {
     reviewer: ActingUser,
   ): Promise<ApiKey | 'settled'> {
     const { requests, audit, mail, clock } = this.#deps;
+    if (!(await this.#deps.users.holdLiving(tx, request.userId))) {
+      throw new AppError('CONFLICT', { message: 'The account that asked is disabled or about to be deleted' });
+    }
     const grant = grantOf(request, decision);
     const first = await requests.review(tx, request.id, {
       status: 'APPROVED',

@@ -40,9 +40,17 @@ export function toCsv(rows: readonly (readonly (string | null)[])[]): string {
       record_delimiter: 'windows',
       // Else a line end other than the record's own would stand bare.
       quoted_match: /[\r\n]/,
-      cast: { string: (text) => (HIDDEN_FORMULA.test(text) ? `'${text}` : text) },
+      cast: { string: (text) => harmless(text) },
     },
   );
+}
+
+/** Where `;` or a tab divides cells, a formula may begin in the middle of ours. */
+const INNER_FORMULA = /([;\t|][\s\p{C}]*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\uFE62\uFE63\uFE66\uFE6B])/gu;
+
+function harmless(text: string): string {
+  const safe = text.replaceAll(INNER_FORMULA, "$1'");
+  return HIDDEN_FORMULA.test(safe) ? `'${safe}` : safe;
 }
 
 export const EXPORT_FORMATS = {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { moment } from '../../http/moment.ts';
 import { idPagingQuery, pageMeta } from '../../http/paging.ts';
 import { singleLine } from '../../http/text-fields.ts';
 import { AUDIT_ACTIONS, type AuditAction } from './audit.ts';
 
-const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 /** Ids and nothing else: what is asked for is recorded by an export. */
 const idLike = z.string().regex(/^[\w.:-]{1,128}$/, 'is not an id');
 

@@ -5,8 +5,9 @@ import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { ANONYMOUS_ACTOR, type AuditActor, type AuditOrigin, type AuditRepository, actorOf } from '../audit/index.ts';
-import { comparisonKey, type User, type UserRepository } from '../users/index.ts';
+import type { User, UserRepository } from '../users/index.ts';
 import type { EmailVerificationService } from './email-verification.service.ts';
+import { nameOf } from './login-guard.ts';
 import type { PasswordCheckService } from './password-check.service.ts';
 import type { SessionRepository } from './session.repository.ts';
 import { REFRESH_TOKEN_TTL_MS, type RefreshToken, type RefreshTokens } from './tokens.ts';
@@ -87,9 +88,8 @@ export class AuthService {
    */
   async login(login: Login, password: string, origin: AuditOrigin): Promise<SessionTokens> {
     const { uow, users, audit, passwordCheck, clock } = this.#deps;
-    const typed = comparisonKey('email' in login ? login.email : login.username);
     const found = await users.findForLogin(login);
-    const { user, passwordHash } = await passwordCheck.prove({ found, typed, password, origin });
+    const { user, passwordHash } = await passwordCheck.prove({ found, name: nameOf(login), password, origin });
     const session = await uow.run(async (tx) => {
       if (!(await users.noteLogin(tx, user.id, passwordHash, clock.now()))) return null;
       await audit.append(tx, {

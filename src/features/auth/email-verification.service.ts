@@ -56,7 +56,7 @@ export class EmailVerificationService {
   async send(userId: string, actor: AuditActor, origin: AuditOrigin): Promise<SentCode> {
     const { uow, users, codes, audit, clock } = this.#deps;
     const user = await users.findById(userId);
-    if (!user) throw new AppError('USER_NOT_FOUND');
+    if (!user) throw new AppError('UNAUTHENTICATED');
     if (user.emailVerifiedAt !== null) return { sent: false, expiresAt: null };
     const now = clock.now();
     const expiresAt = await uow.run(async (tx) => {
@@ -81,7 +81,7 @@ export class EmailVerificationService {
   async verify(userId: string, code: string, actor: AuditActor, origin: AuditOrigin): Promise<User> {
     const { users, codes, oneTimeCodes, clock } = this.#deps;
     const user = await users.findById(userId);
-    if (!user) throw new AppError('USER_NOT_FOUND');
+    if (!user) throw new AppError('UNAUTHENTICATED');
     if (user.emailVerifiedAt !== null) return user;
     const now = clock.now();
     const guess = await oneTimeCodes.guess(PURPOSE, user, { code, now });

@@ -2,9 +2,15 @@ import { AppError } from '../../errors/app-error.ts';
 import { sha256 } from '../../platform/crypto/random.ts';
 import { addressKey } from '../../platform/rate-limit/address-key.ts';
 import type { RateLimiter, RateLimitRule, RateLimitVerdict } from '../../platform/rate-limit/rate-limiter.ts';
+import { comparisonKey } from '../users/index.ts';
 
 /** Wrong passwords for one account from one address, before both are kept apart for a while. */
 export const LOCK_OUT: RateLimitRule = { points: 10, seconds: 15 * 60 };
+
+/** How a login names an account, by e-mail address or username; what `LoginGuard` counts by. */
+export function nameOf(login: { readonly email: string } | { readonly username: string }): string {
+  return 'email' in login ? `email:${comparisonKey(login.email)}` : `username:${comparisonKey(login.username)}`;
+}
 
 /**
  * Ends guessing: after 10 wrong passwords within 15 minutes an account is locked for the address that they came from,
@@ -17,9 +23,12 @@ export class LoginGuard {
     this.#failures = failures;
   }
 
-  /** The account's id or, for one that does not exist, what was typed; addresses are kept only as a part of a hash. */
-  keyOf(account: string, ip: string | null): string {
-    return sha256(`${account}\n${addressKey(ip)}`).toString('base64url');
+  /**
+   * By how the account was named, not by which one it is: else that two names share one count would tell that they are one
+   * account, and that they do not, that there is none. Names and addresses are kept only as a part of a hash.
+   */
+  keyOf(name: string, ip: string | null): string {
+    return sha256(`${name}\n${addressKey(ip)}`).toString('base64url');
   }
 
   /**

@@ -13,10 +13,11 @@ export interface PasswordCheckDependencies {
   readonly guard: LoginGuard;
 }
 
-/** A password that somebody gives for an account: that of `found`, or of one that there is not, named by what was typed. */
+/** A password that somebody gives for an account: that of `found`, or of one that there is not. */
 export interface PasswordClaim {
   readonly found: UserWithPassword | null;
-  readonly typed: string;
+  /** How the account was named: the guesses are counted by that, whether there is such an account or not. */
+  readonly name: string;
   readonly password: string;
   readonly origin: AuditOrigin;
 }
@@ -33,9 +34,9 @@ export class PasswordCheckService {
    * The account whose password it is. INVALID_CREDENTIALS for a wrong password and an unknown account alike, in one time;
    * RATE_LIMITED after ten wrong ones from this address, whatever the password; DEPENDENCY_UNAVAILABLE (too many at once).
    */
-  async prove({ found, typed, password, origin }: PasswordClaim): Promise<UserWithPassword> {
+  async prove({ found, name, password, origin }: PasswordClaim): Promise<UserWithPassword> {
     const { passwordHasher, guard } = this.#deps;
-    const key = guard.keyOf(found?.user.id ?? `typed:${typed}`, origin.ip);
+    const key = guard.keyOf(name, origin.ip);
     await guard.assertOpen(key);
     // A password that could not have been set is compared as well: bcrypt would see only a part of it.
     const hash = passwordFault(password) === null ? (found?.passwordHash ?? null) : null;
@@ -52,7 +53,7 @@ export class PasswordCheckService {
   /** Asks somebody who is logged in for the password once more, before what cannot be taken back. Errors as `prove`. */
   async check(userId: string, password: string, origin: AuditOrigin): Promise<UserWithPassword> {
     const found = await this.#deps.users.findWithPassword(userId);
-    return this.prove({ found, typed: userId, password, origin });
+    return this.prove({ found, name: `id:${userId}`, password, origin });
   }
 
   /** What was typed is not recorded: people type passwords into the wrong field. */

@@ -8,7 +8,7 @@ import { type AuditOrigin, type AuditRepository, actorOf } from '../audit/index.
 import type { MailService } from '../mail/index.ts';
 import type { UserRepository, UserWithPassword } from '../users/index.ts';
 import { resetRequestJob } from './auth.jobs.ts';
-import type { LoginGuard } from './login-guard.ts';
+import { type LoginGuard, nameOf } from './login-guard.ts';
 import type { OneTimeCodeRepository } from './one-time-code.repository.ts';
 import type { OneTimeCodeService } from './one-time-code.service.ts';
 import { sealResetRequest } from './sealed-reset-request.ts';
@@ -63,7 +63,9 @@ export class PasswordResetService {
     await this.#set(found, { newHash, codeHash: guess.codeHash }, origin);
     // Whoever had forgotten it has guessed before.
     const { guard } = this.#deps;
-    await guard.noteSuccess(guard.keyOf(found.user.id, origin.ip));
+    const { email, username } = found.user;
+    const logins = [{ email }, ...(username === null ? [] : [{ username }])];
+    for (const login of logins) await guard.noteSuccess(guard.keyOf(nameOf(login), origin.ip));
   }
 
   async #set(

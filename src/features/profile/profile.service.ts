@@ -70,6 +70,8 @@ export class ProfileService {
     const change = { ...input, email: input.email?.normalize('NFC') };
     const current = await this.#getUser(userId);
     return uow.run(async (tx) => {
+      // A new address makes an admin unable to act until it is proven: in line with whatever else takes admins away.
+      if (change.email !== undefined && current.role === 'ADMIN') await this.#deps.users.lockAdmins(tx);
       // By the look before the transaction: if another change came between, at worst a code has to be asked for.
       if (change.email !== undefined && isOther(change.email, current.email)) {
         await verification.sendToNewAddress(tx, { id: userId, email: change.email });
@@ -77,7 +79,7 @@ export class ProfileService {
       const changed = await profiles.change(tx, userId, change, clock.now());
       if (changed === 'email_taken') throw new AppError('EMAIL_TAKEN');
       if (changed === 'username_taken') throw new AppError('USERNAME_TAKEN');
-      if (changed === null) throw new AppError('USER_NOT_FOUND');
+      if (changed === null) throw new AppError('UNAUTHENTICATED');
       await this.#note(tx, changed, actor, origin);
       return changed.after;
     });
@@ -106,7 +108,8 @@ export class ProfileService {
 
   async #getUser(userId: string): Promise<User> {
     const user = await this.#deps.users.findById(userId);
-    if (!user) throw new AppError('USER_NOT_FOUND');
+    // Erased since the request was let in.
+    if (!user) throw new AppError('UNAUTHENTICATED');
     return user;
   }
 }

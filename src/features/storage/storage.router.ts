@@ -15,6 +15,8 @@ import type { StorageService } from './storage.service.ts';
 import type { StoredFile } from './stored-file.ts';
 
 const TAG = 'Storage';
+/** A transfer that took longer is taken in only if its sender still may. */
+const CONFIRM_AFTER_MS = 1_000;
 /** 1000 names of 1024 bytes, escaped as badly as JSON allows. */
 const BULK_BODY_BYTES = 8 * 1024 * 1024;
 
@@ -41,7 +43,8 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
         },
       },
       errors: ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, query, context, req, res }) => {
+      handler: async ({ principal, query, context, confirm, req, res }) => {
+        const startedAt = performance.now();
         const staged = await receiveFile(req, res, 'file', (part) =>
           storage.stage(principal, context, {
             fileName: query.fileName ?? part.originalName,
@@ -52,6 +55,12 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
             announcedBytes: part.announcedBytes,
           }),
         );
+        if (performance.now() - startedAt > CONFIRM_AFTER_MS) {
+          await confirm().catch(async (refusal: unknown) => {
+            await staged.abort();
+            throw refusal;
+          });
+        }
         const file = await staged.commit();
         setQuotaHeaders(res, { space: { ...principal.space, ...file.counters } });
         return created('File uploaded', {

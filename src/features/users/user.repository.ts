@@ -1,3 +1,4 @@
+import { AppError } from '../../errors/app-error.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { Database } from '../../platform/db/database.ts';
 import { isUniqueViolation } from '../../platform/db/errors.ts';
@@ -158,6 +159,21 @@ export class UserRepository {
       select: { id: true },
     });
     return other !== null;
+  }
+
+  /** Holds a living account (neither disabled nor about to be deleted) as it is until the transaction ends; null without one. */
+  async holdLiving(tx: Tx, id: string): Promise<User | null> {
+    await tx.$queryRaw`SELECT 1 FROM users WHERE id = ${id}::uuid FOR SHARE`;
+    return tx.user.findFirst({ where: { id, disabledAt: null, deletionDueAt: null }, select: USER_COLUMNS });
+  }
+
+  /**
+   * The same for an admin who acts on others: whoever has ceased to be one since the request was let in, or ceases at the
+   * same moment, cannot any more. FORBIDDEN.
+   */
+  async holdAdmin(tx: Tx, id: string): Promise<void> {
+    const admin = await this.holdLiving(tx, id);
+    if (admin?.role !== 'ADMIN' || admin.emailVerifiedAt === null) throw new AppError('FORBIDDEN');
   }
 
   /** With the hash of the password; null when there is no such user. */

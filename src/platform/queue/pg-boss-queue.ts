@@ -186,7 +186,7 @@ export class PgBossQueue implements JobQueue {
       const fields = { err: error, job: definition.name, jobId: id, retryCount };
       if (final) this.#options.log.error(fields, 'a job failed for good');
       else this.#options.log.warn(fields, 'a job failed and is tried again');
-      return { id, status: 'failed', output: { message: error instanceof Error ? error.message : String(error) } };
+      return { id, status: 'failed', output: describe(error) };
     }
   }
 
@@ -257,4 +257,10 @@ async function createQueues(boss: PgBoss, jobs: readonly AnyJobDefinition[]): Pr
       await boss.updateQueue(job.name, wanted);
     }
   }
+}
+
+/** What of an error is kept with the job: no message, which may hold what the payload is sealed for. */
+function describe(error: unknown): { readonly name: string; readonly code: string | null } {
+  if (!(error instanceof Error)) return { name: typeof error, code: null };
+  return { name: error.name, code: 'code' in error ? String(error.code) : null };
 }
