@@ -61,6 +61,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
     },
   );
   lifecycle.started();
+  if (config.production && publicUrl === undefined) log.warn('PUBLIC_URL is not set: links in mails have no host');
   log.info({ port, role: config.role, version: VERSION }, 'listening');
   // To standard error: standard output is the log, a JSON object a line.
   if (!config.production || adminPassword) {

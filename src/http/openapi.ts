@@ -48,8 +48,8 @@ const REQUEST_ID = {
 /** The codes that a route can answer: its own, and those that its access and inputs imply. */
 export function errorsOf(route: Route): ErrorCode[] {
   const implied: ErrorCode[] = ['INTERNAL'];
-  // Parameters of a path are ids and names: what is none is not found.
-  if (route.query || route.body || route.multipartField) implied.push('VALIDATION_FAILED');
+  // Parameters too, although what is no id is not found: they may not be percent-encoding at all.
+  if (route.params || route.query || route.body || route.multipartField) implied.push('VALIDATION_FAILED');
   if (route.body) implied.push('BODY_TOO_LARGE');
   implied.push(...accessErrors(route.access));
   if (route.limit !== 'none') implied.push('RATE_LIMITED');

@@ -75,15 +75,15 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     req.routePath = routePath;
     const admitted = await admit(spec, deps, { req, res });
     const confirm = () => deps.access.authorize(credentialsOf(req), spec.access);
-    const params = check(spec.params, req.params);
-    const query = check(spec.query, req.query);
+    const params = check('path', spec.params, req.params);
+    const query = check('query', spec.query, req.query);
     // Only now is a client that asks (Expect: 100-continue) told to send its body.
     if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue();
     if (parseJson) {
       await inTime(run(parseJson, req, res));
       if (req.body === undefined && hasBody(req)) throw notJson();
     }
-    const body = check(spec.body, req.body ?? {});
+    const body = check('body', spec.body, req.body ?? {});
     const principal = parseJson && hasBody(req) ? await confirm() : admitted;
     const context = contextOf(req, deps.publicUrl);
     const input = { principal: principal as null, params, query, body, context, confirm, req, res };
@@ -147,14 +147,15 @@ export function setQuotaHeaders(res: Response, { space }: Pick<Principal, 'space
   res.setHeader('x-quota-objects-remaining', String(Math.max(0, objects)));
 }
 
-function check(schema: z.ZodType | undefined, value: unknown): unknown {
+/** `whole`: what a fault is called that is no single field's. */
+function check(whole: string, schema: z.ZodType | undefined, value: unknown): unknown {
   if (!schema) return undefined;
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const details = parsed.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
       ? issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not a known field' }))
-      : [{ path: issue.path.join('.'), message: issue.message }],
+      : [{ path: issue.path.join('.') || whole, message: issue.message }],
   );
   throw new AppError('VALIDATION_FAILED', { details });
 }

@@ -84,6 +84,18 @@ describe.each(named(ROUTES.filter(({ path }) => /:(id|\w+Id)\b/.test(path))))('%
   });
 });
 
+describe.each(named(ROUTES.filter(({ params }) => params !== undefined)))('%s', (_name, route) => {
+  it('refuses what is not percent-encoded', async () => {
+    const reply = await world.send(
+      route.method,
+      { path: filled(route, '%E0%A4%A').replace('000000', '%E0%A4%A') },
+      (await caller(route)).headers,
+    );
+    expect(reply.status).toBe(400);
+    expect(reply.body.error.code).toBe('VALIDATION_FAILED');
+  });
+});
+
 describe.each(named(ROUTES.filter(({ body }) => body !== undefined)))('%s', (_name, route) => {
   it.each(Object.keys(COLUMNS).filter((field) => !isKnown(route, field)))(
     'refuses a field %s that it does not know',

@@ -103,7 +103,8 @@ export class World {
         },
       },
     });
-    return this.#loggedIn({ userId, email, role }, state);
+    // As disabling an account does.
+    return this.#loggedIn({ userId, email, role }, disabled ? { ...state, sessionEnded: true } : state);
   }
 
   async key(owner: Person, state: KeyState = {}): Promise<Key> {

@@ -1,3 +1,7 @@
+-- Only what takes a moment under its locks; indexes on tables that are large come in the next migration, while the
+-- service runs. A table that is busy for longer fails the start, which can be repeated, instead of stopping all requests.
+SET LOCAL lock_timeout = '10s';
+
 -- AlterTable
 ALTER TABLE "api_keys" ADD COLUMN     "revoked_with_account" BOOLEAN NOT NULL DEFAULT false;
 
@@ -21,29 +25,17 @@ CREATE UNLOGGED TABLE "rate_limits" (
 -- CreateIndex
 CREATE INDEX "rate_limits_expire_idx" ON "rate_limits"("expire");
 
--- CreateIndex
-CREATE INDEX "audit_logs_subject_id_id_idx" ON "audit_logs"("subject_id", "id");
-
--- CreateIndex
-CREATE INDEX "sessions_expires_at_idx" ON "sessions"("expires_at");
-
--- CreateIndex
-CREATE UNIQUE INDEX "users_photo_key_key" ON "users"("photo_key");
-
--- CreateIndex
-CREATE INDEX "users_deletion_due_at" ON "users"("deletion_due_at") WHERE (deletion_due_at IS NOT NULL);
-
 
 
 -- What Prisma's schema language cannot say.
 
 ALTER TABLE "users" ADD CONSTRAINT "users_deletion_is_whole"
   CHECK (("deletion_requested_at" IS NULL) = ("deletion_due_at" IS NULL)
-    AND ("deletion_due_at" IS NOT NULL OR (NOT "deletion_by_admin" AND "erasure_started_at" IS NULL)));
+    AND ("deletion_due_at" IS NOT NULL OR (NOT "deletion_by_admin" AND "erasure_started_at" IS NULL))) NOT VALID;
 
 -- A later year has five digits, which drivers cannot read: one such row would break every list that it stands in.
-ALTER TABLE "api_keys" ADD CONSTRAINT "api_keys_expiry_readable" CHECK ("expires_at" < '9999-12-31 23:59:59.999Z');
-ALTER TABLE "api_key_requests" ADD CONSTRAINT "api_key_requests_expiry_readable" CHECK ("key_expires_at" < '9999-12-31 23:59:59.999Z');
+ALTER TABLE "api_keys" ADD CONSTRAINT "api_keys_expiry_readable" CHECK ("expires_at" < '9999-12-31 23:59:59.999Z') NOT VALID;
+ALTER TABLE "api_key_requests" ADD CONSTRAINT "api_key_requests_expiry_readable" CHECK ("key_expires_at" < '9999-12-31 23:59:59.999Z') NOT VALID;
 
 -- The audit log is append-only. The trigger holds whoever the database user is; a user who is denied UPDATE and DELETE
 -- needs neither: the two exceptions below run with the rights of the migration's user.
@@ -75,9 +67,11 @@ BEGIN
   RETURN v_purged;
 END $$;
 
--- Erasure: what a person did stays, who it was does not. Takes addresses, user agents, request ids (a client's own may be
--- anything) and every text in the metadata out of up to p_limit entries after p_after that the person or one of the person's keys made or that are about the person;
--- what is left is the bare id, which names nobody once the account is gone. Answers the last id, null at the end.
+-- Erasure: what a person did stays, who it was does not. In up to p_limit entries after p_after that the person or one of
+-- the person's keys made, or that are about the person: takes out addresses, user agents and request ids (a client's own
+-- may be anything) where the person acted, or nobody who is known, and every text in the metadata that may be personal.
+-- Where somebody else acted, as an admin, from where is kept. What is left of the person is the bare id, which names nobody
+-- once the account is gone. Answers the last id, null at the end.
 CREATE FUNCTION audit_pseudonymise(p_user_id uuid, p_access_key_ids text[], p_after uuid, p_limit integer) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET pockity.audit_maintenance = 'on' AS $$
 DECLARE
@@ -86,15 +80,23 @@ BEGIN
   IF EXISTS (SELECT 1 FROM users WHERE id = p_user_id AND erasure_started_at IS NULL) THEN
     RAISE EXCEPTION 'the account is not being erased';
   END IF;
+  IF EXISTS (SELECT 1 FROM api_keys WHERE access_key_id = ANY(p_access_key_ids) AND user_id <> p_user_id) THEN
+    RAISE EXCEPTION 'a key belongs to somebody else';
+  END IF;
   WITH page AS MATERIALIZED (
-    SELECT id FROM audit_logs
+    SELECT id, actor_type NOT IN ('user', 'admin', 'key') OR actor_id IS NOT DISTINCT FROM p_user_id AS own
+    FROM audit_logs
     WHERE id > p_after AND (actor_id = p_user_id OR subject_id = p_user_id::text OR access_key_id = ANY(p_access_key_ids))
     ORDER BY id LIMIT p_limit
   ), stripped AS (
     UPDATE audit_logs a
-    SET ip = NULL, user_agent = NULL, request_id = NULL, metadata = coalesce((
-      SELECT jsonb_object_agg(key, value) FROM jsonb_each(a.metadata) WHERE jsonb_typeof(value) IN ('number', 'boolean')
-    ), '{}')
+    SET ip = CASE WHEN page.own THEN NULL ELSE a.ip END,
+        user_agent = CASE WHEN page.own THEN NULL ELSE a.user_agent END,
+        request_id = CASE WHEN page.own THEN NULL ELSE a.request_id END,
+        metadata = coalesce((
+          SELECT jsonb_object_agg(key, value) FROM jsonb_each(a.metadata)
+          WHERE jsonb_typeof(value) IN ('number', 'boolean') OR key IN ('from', 'to', 'reason', 'requestType', 'limit')
+        ), '{}')
     FROM page WHERE a.id = page.id
   )
   SELECT max(id::text)::uuid INTO v_last FROM page;

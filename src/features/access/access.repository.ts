@@ -86,7 +86,7 @@ const TOUCH_SECRET = {
       RETURNING s.api_key_id
     )
     UPDATE api_keys k SET last_used_at = now() FROM touched
-    WHERE k.id = touched.api_key_id AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')`,
+    WHERE k.id = touched.api_key_id`,
 };
 
 /** Reads, at every request, the rows that decide whether it may go on; requests that arrive together share a statement. */

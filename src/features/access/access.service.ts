@@ -70,8 +70,9 @@ export class AccessService {
     if (verdict.kind === 'invalid') throw new AppError('UNAUTHENTICATED', { message: 'The token is not valid' });
     const { sub: userId, sid: sessionId, exp } = verdict.claims;
     const state = await this.#deps.repository.findSession(sessionId, userId);
+    // Before the session's end, which comes with it: the token is ours, and its bearer may know why.
+    if (state?.disabled) throw new AppError('ACCOUNT_DISABLED');
     if (!state || state.ended) throw new AppError('UNAUTHENTICATED', { message: 'The session has ended' });
-    if (state.disabled) throw new AppError('ACCOUNT_DISABLED');
     const { role, emailVerified, leaving, space } = state;
     const tokenExpiresAt = new Date(exp * 1000);
     return { kind: 'user', userId, sessionId, role, emailVerified, leaving, tokenExpiresAt, space };

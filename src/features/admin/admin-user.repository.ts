@@ -1,4 +1,5 @@
 import type { Database } from '../../platform/db/database.ts';
+import { containing } from '../../platform/db/like.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
 import { comparisonKey, USER_COLUMNS, type User } from '../users/index.ts';
 import type { AdminUser, DriveQuota, LoginAttempt, UserFilter, UserPageRequest, UserStatus } from './admin-user.ts';
@@ -176,8 +177,7 @@ export class AdminUserRepository {
 function patternsOf({ search }: UserFilter): (string | null)[] {
   if (search === undefined) return [null, null, null];
   const key = comparisonKey(search);
-  const anywhere = (text: string) => `%${text.replace(/[\\%_]/g, '\\$&')}%`;
-  return [anywhere(key), anywhere(search.trim().normalize('NFC')), PART_OF_ID.test(key) ? `${key}%` : null];
+  return [containing(key), containing(search.trim().normalize('NFC')), PART_OF_ID.test(key) ? `${key}%` : null];
 }
 
 function toAdminUser(row: UserRow): AdminUser {

@@ -1,5 +1,6 @@
 import type { Database } from '../../platform/db/database.ts';
 import type { Prisma } from '../../platform/db/generated/client.ts';
+import { escapeLike } from '../../platform/db/like.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
 import { decodeCursor, encodeCursor } from '../../platform/keyset.ts';
 import { USER_COLUMNS } from '../users/index.ts';
@@ -88,7 +89,7 @@ function conditions({ userId, status, search }: AdminKeyFilter, now: Date): Pris
   if (status === 'active') where.push({ revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] });
   if (search !== undefined) {
     // Prisma puts the text into a LIKE as it is.
-    const part = { contains: search.replaceAll(/[\\%_]/g, '\\$&'), mode: 'insensitive' } as const;
+    const part = { contains: escapeLike(search), mode: 'insensitive' } as const;
     where.push({
       OR: [{ name: part }, { accessKeyId: part }, { user: { OR: [{ email: part }, { username: part }] } }],
     });

@@ -53,6 +53,8 @@ export function presentRequest(request: KeyRequest) {
     grantedStorageGB: request.grantedStorageGB,
     grantedObjects: request.grantedObjects,
     reason: request.reason,
+    permissions: request.permissions,
+    expiresAt: request.keyExpiresAt?.toISOString() ?? null,
     status: request.status,
     reviewerComment: request.reviewerComment,
     createdAt: request.createdAt.toISOString(),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { moment } from '../../http/moment.ts';
 import { multiLine, singleLine } from '../../http/text-fields.ts';
+import { PERMISSIONS } from '../access/index.ts';
 import { userExample, userSchema } from '../users/index.ts';
 import {
   apiKeyExample,
@@ -25,6 +26,8 @@ export const requestSchema = z
     grantedStorageGB: z.number().nullable(),
     grantedObjects: z.number().int().nullable(),
     reason: z.string(),
+    permissions: z.array(z.enum(PERMISSIONS)).meta({ description: 'Of the key that is asked for' }),
+    expiresAt: z.iso.datetime().nullable().meta({ description: 'When the key that is asked for ends' }),
     status: z.enum(REQUEST_STATUSES),
     reviewerComment: z.string().nullable(),
     createdAt: z.iso.datetime(),
@@ -46,6 +49,8 @@ export const requestExample = {
   grantedStorageGB: null,
   grantedObjects: null,
   reason: 'Nightly backup of the photo library',
+  permissions: ['read', 'write', 'delete', 'list'],
+  expiresAt: null,
   status: 'PENDING',
   reviewerComment: null,
   createdAt: '2026-11-21T09:10:00.000Z',

@@ -142,6 +142,8 @@ export class KeyRequestService {
         keyName,
         storageGB: requestedStorageGB,
         objects: requestedObjects,
+        permissions: request.permissions,
+        expiresAt: request.keyExpiresAt,
         reason,
       });
       return request;

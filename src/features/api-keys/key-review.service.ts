@@ -114,6 +114,8 @@ export class KeyReviewService {
       requestType: request.requestType,
       keyName: request.keyName,
       ...limits,
+      permissions: key.permissions,
+      expiresAt: key.expiresAt,
       apiKeyId: key.id,
       accessKeyId: key.accessKeyId,
       comment: decision.comment,

@@ -1,5 +1,6 @@
 import { newId } from '../../platform/crypto/random.ts';
 import type { Database } from '../../platform/db/database.ts';
+import { containing } from '../../platform/db/like.ts';
 import type { AuditEntry } from './audit.ts';
 import type { AuditFilter, AuditPage, AuditPageRequest, AuditRecord } from './audit-log.ts';
 import { type IdRange, idRangeOf } from './audit-range.ts';
@@ -181,8 +182,4 @@ function conditionsOf(filter: AuditFilter): unknown[] {
     // In the metadata's text it stands as JSON writes it.
     search === undefined ? null : containing(JSON.stringify(search).slice(1, -1)),
   ];
-}
-
-function containing(text: string): string {
-  return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }

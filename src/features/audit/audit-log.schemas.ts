@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { moment } from '../../http/moment.ts';
 import { idPagingQuery, pageMeta } from '../../http/paging.ts';
 import { singleLine } from '../../http/text-fields.ts';
+import { isId } from '../../platform/crypto/random.ts';
 import { AUDIT_ACTIONS, type AuditAction } from './audit.ts';
 
 /** Ids and nothing else: what is asked for is recorded by an export. */
@@ -39,10 +40,13 @@ const filterFields = {
   accessKeyId: idLike
     .optional()
     .meta({ description: 'The key that acted or that it is about', example: 'AKIAJ4M2Q7XN5RTEK3VB' }),
-  subjectId: idLike.optional().meta({
-    description: 'What it is about: the id of a user, key, request or file',
-    example: '019aa3f4-1c2d-7b8e-8f90-5a6b7c8d9e0f',
-  }),
+  subjectId: idLike
+    .transform((id) => (isId(id) ? id.toLowerCase() : id))
+    .optional()
+    .meta({
+      description: 'What it is about: the id of a user, key, request or file',
+      example: '019aa3f4-1c2d-7b8e-8f90-5a6b7c8d9e0f',
+    }),
   subjectType: idLike.optional().meta({ description: 'What kind of thing it is about', example: 'file' }),
   from: moment.optional().meta({ description: 'Not before this time', example: '2026-11-01T00:00:00Z' }),
   to: moment.optional().meta({ description: 'Before this time', example: '2026-12-01T00:00:00Z' }),

@@ -110,8 +110,9 @@ export class SessionRepository {
       where: { id },
       select: { revokedAt: true, expiresAt: true, user: { select: { disabledAt: true } } },
     });
+    if (session?.user.disabledAt) return { outcome: 'disabled' };
     if (!session || session.revokedAt !== null) return { outcome: 'unknown' };
-    return { outcome: session.expiresAt <= now ? 'expired' : 'disabled' };
+    return { outcome: session.expiresAt <= now ? 'expired' : 'unknown' };
   }
 
   /** Ends all of the user's sessions but `exceptId`; answers how many were alive. */

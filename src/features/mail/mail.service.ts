@@ -74,7 +74,7 @@ export class MailService {
   async sendNewRequest(
     tx: Tx,
     admins: readonly string[],
-    request: RequestFacts & { readonly requestId: string; readonly requester: string; readonly reason: string },
+    request: Omit<Parameters<typeof newRequestMail>[0], 'reviewUrl'>,
   ): Promise<void> {
     const reviewUrl = this.#url(`/api/apiKeys/request/admin/review/${request.requestId}`);
     await this.#send(tx, admins, newRequestMail({ ...request, reviewUrl }), null);
@@ -83,7 +83,7 @@ export class MailService {
   async sendApproved(
     tx: Tx,
     to: string,
-    grant: RequestFacts & { readonly apiKeyId: string; readonly accessKeyId: string; readonly comment: string | null },
+    grant: Omit<Parameters<typeof approvedMail>[0], 'claimUrl'> & { readonly apiKeyId: string },
   ): Promise<void> {
     const claimUrl = this.#url(`/api/apiKeys/${grant.apiKeyId}/claim`);
     await this.#send(tx, [to], approvedMail({ ...grant, claimUrl }), null);

@@ -1,4 +1,5 @@
 import type { Database } from '../../platform/db/database.ts';
+import { containing } from '../../platform/db/like.ts';
 import { decodeCursor, encodeCursor, foreignCursor } from '../../platform/keyset.ts';
 import { endOfPrefix } from './path-range.ts';
 import type { ListFilter, ListQuery, ListSort, StoredFile } from './stored-file.ts';
@@ -211,7 +212,7 @@ function conditions(filter: ListFilter, bind: (value: unknown) => string): strin
     if (end !== null) found.push(`path < ${bind(end)}`);
   }
   if (filter.delimited) found.push(`strpos(substr(path, length(${bind(filter.prefix)}::text) + 1), '/') = 0`);
-  if (filter.search !== undefined) found.push(`path ILIKE ${bind(`%${filter.search.replace(/[\\%_]/g, '\\$&')}%`)}`);
+  if (filter.search !== undefined) found.push(`path ILIKE ${bind(containing(filter.search))}`);
   if (filter.category !== undefined) found.push(`category = ${bind(filter.category)}`);
   if (filter.tag !== undefined) found.push(`tags @> ARRAY[${bind(filter.tag)}]`);
   return found;

@@ -18,6 +18,9 @@ export function newRequestMail(
     readonly requestId: string;
     readonly requester: string;
     readonly reason: string;
+    /** Of a new key. */
+    readonly permissions: readonly string[];
+    readonly expiresAt: Date | null;
     readonly reviewUrl: string;
   },
 ): MailContent {
@@ -27,6 +30,7 @@ export function newRequestMail(
     ['Key', input.keyName],
     ['Storage', `${input.storageGB} GB`],
     ['Objects', input.objects.toLocaleString('en-US')],
+    ...(upgrade ? [] : keyRows(input)),
     ['Reason', input.reason],
     ['Request', input.requestId],
   ] as const;
@@ -41,13 +45,20 @@ export function newRequestMail(
 
 /** To the requester: the key exists and its secret waits to be claimed, or its room has grown. */
 export function approvedMail(
-  input: RequestFacts & { readonly accessKeyId: string; readonly comment: string | null; readonly claimUrl: string },
+  input: RequestFacts & {
+    readonly accessKeyId: string;
+    readonly permissions: readonly string[];
+    readonly expiresAt: Date | null;
+    readonly comment: string | null;
+    readonly claimUrl: string;
+  },
 ): MailContent {
   const rows: (readonly [string, string])[] = [
     ['Key', input.keyName],
     ['Access key id', input.accessKeyId],
     ['Storage', `${input.storageGB} GB`],
     ['Objects', input.objects.toLocaleString('en-US')],
+    ...keyRows(input),
   ];
   if (input.comment !== null) rows.push(['Comment', input.comment]);
   if (input.requestType === 'UPGRADE') {
@@ -116,4 +127,12 @@ export function rejectedMail(input: RequestFacts & { readonly comment: string | 
 function subject(text: string): string {
   const line = text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
   return line.length > SUBJECT_LENGTH ? `${[...line].slice(0, SUBJECT_LENGTH - 1).join('')}…` : line;
+}
+
+/** What a key may, and until when. */
+function keyRows(key: { readonly permissions: readonly string[]; readonly expiresAt: Date | null }) {
+  return [
+    ['Permissions', key.permissions.join(', ')],
+    ['Expires', key.expiresAt?.toUTCString() ?? 'never'],
+  ] as const;
 }
