@@ -201,6 +201,23 @@ describe('GET /admin/audit-logs/export', () => {
     expect(records.find((record) => record[9] === 'plain')).toBeTruthy();
   });
 
+  it('holds no formula either where a semicolon, a tab or a bar divides cells', async () => {
+    const texts = ["Mozilla;=cmd|'/C calc'!A0;x", 'a\t=1', 'a; +http://bot', 'a|@SUM(1)', 'a;b=c', 'a;\u200b-1'];
+    const { subjectId } = await insert(texts.map((userAgent) => ({ userAgent })));
+    const [, ...records] = parseCsv((await exportText({ subjectId })).body);
+    const cells = records.map((record) => record[9] ?? '').toReversed();
+    expect(cells).toEqual([
+      "Mozilla;'=cmd|'/C calc'!A0;x",
+      "a\t'=1",
+      "a; '+http://bot",
+      "a|'@SUM(1)",
+      'a;b=c',
+      "a;\u200b'-1",
+    ]);
+    // Programs read JSON Lines, where everything stands as it was.
+    expect((await exportText({ subjectId, format: 'jsonl' })).body).toContain('; +http://bot');
+  });
+
   it('records itself first, with the filters and without what was searched for', async () => {
     const actorId = newId();
     await exportText({

@@ -46,7 +46,7 @@ export function toCsv(rows: readonly (readonly (string | null)[])[]): string {
 }
 
 /** Where `;` or a tab divides cells, a formula may begin in the middle of ours. */
-const INNER_FORMULA = /([;\t|][\s\p{C}]*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\uFE62\uFE63\uFE66\uFE6B])/gu;
+const INNER_FORMULA = /(?<!^)([;\t|][\s\p{C}]*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\uFE62\uFE63\uFE66\uFE6B])/gu;
 
 function harmless(text: string): string {
   const safe = text.replaceAll(INNER_FORMULA, "$1'");
