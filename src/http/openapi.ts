@@ -7,6 +7,7 @@ import {
 } from 'zod-openapi';
 import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
 import type { Access } from '../features/access/index.ts';
+import { DETAILS_EXAMPLES } from './error-details.ts';
 import type { Route } from './route.ts';
 import { TAGS } from './tags.ts';
 
@@ -36,6 +37,10 @@ const LIMIT_HEADERS = {
   'RateLimit-Limit': integerHeader('Requests in a window, where the server sets a limit', 6000),
   'RateLimit-Remaining': integerHeader('Requests that are left in this window', 5999),
   'RateLimit-Reset': integerHeader('Seconds until the window ends', 60),
+  'RateLimit-Policy': {
+    schema: { type: 'string' as const, example: '6000;w=60' },
+    description: 'Requests and seconds of a window',
+  },
 };
 const RETRY_AFTER = { 'Retry-After': integerHeader('Seconds to wait', 2) };
 const REQUEST_ID = {
@@ -44,6 +49,9 @@ const REQUEST_ID = {
     description: 'Names this request in logs',
   },
 };
+
+/** The `meta` of a page after which there is none. */
+const LAST_PAGE = { nextCursor: null, limit: 50 };
 
 /** The codes that a route can answer: its own, and those that its access and inputs imply. */
 export function errorsOf(route: Route): ErrorCode[] {
@@ -157,20 +165,23 @@ function successes(route: Route): ZodOpenApiResponsesObject {
     ...(route.access.startsWith('space:') ? QUOTA_HEADERS : {}),
   };
   const responses: ZodOpenApiResponsesObject = {};
-  for (const [status, { description, data, meta, example }] of Object.entries(route.success ?? {})) {
+  for (const [status, { description, data, meta, example, metaExample = LAST_PAGE }] of Object.entries(
+    route.success ?? {},
+  )) {
     const schema = z.object({
       success: z.literal(true),
       message: z.string(),
       data,
       meta: meta ? meta.nullable() : z.null(),
     });
-    const body = { success: true, message: description, data: example, meta: null };
+    const body = { success: true, message: description, data: example, meta: meta ? metaExample : null };
     responses[status as '200'] = { description, headers, content: { 'application/json': { schema, example: body } } };
   }
   for (const [status, description] of Object.entries(route.stream?.statuses ?? {})) {
-    const types = Number(status) < 300 && route.stream ? [route.stream.contentType].flat() : [];
-    const bytes = types.length > 0 ? { content: Object.fromEntries(types.map((type) => [type, {}])) } : {};
-    responses[status as '200'] = { description, headers, ...bytes };
+    const types = Number(status) < 300 ? Object.entries(route.stream?.content ?? {}) : [];
+    const schema = { type: 'string' as const };
+    const content = Object.fromEntries(types.map(([type, example]) => [type, { schema, example }]));
+    responses[status as '200'] = { description, headers, ...(types.length > 0 ? { content } : {}) };
   }
   return responses;
 }
@@ -180,13 +191,14 @@ function failures(route: Route): ZodOpenApiResponsesObject {
   for (const [status, codes] of Map.groupBy(errorsOf(route), (code) => ERROR_CODES[code].status)) {
     const examples = codes.map((code) => {
       const { message } = ERROR_CODES[code];
-      const error = { code, details: null, httpStatusCode: status, requestId: '0b6f4c1e-6a55-4a3f-9c35-5b8f0d0f9d11' };
+      const details = DETAILS_EXAMPLES[code] ?? null;
+      const error = { code, details, httpStatusCode: status, requestId: '0b6f4c1e-6a55-4a3f-9c35-5b8f0d0f9d11' };
       return [code, { value: { success: false, message, error } }];
     });
     const retry = [429, 503].includes(status) ? RETRY_AFTER : {};
     responses[String(status) as '400'] = {
       description: codes.map((code) => `\`${code}\` ${ERROR_CODES[code].message}`).join('; '),
-      headers: { ...REQUEST_ID, ...retry },
+      headers: { ...REQUEST_ID, ...(route.limit === 'none' ? {} : LIMIT_HEADERS), ...retry },
       content: { 'application/json': { schema: failure, examples: Object.fromEntries(examples) } },
     };
   }

@@ -23,12 +23,14 @@ export interface SuccessSpec {
   readonly data: z.ZodType;
   readonly meta?: z.ZodType;
   readonly example: unknown;
+  /** An instance of `meta`; that of a last page unless told. */
+  readonly metaExample?: Readonly<Record<string, unknown>>;
 }
 
-/** A success that is no envelope but bytes: `contentType` and the other statuses that may come (206, 304). */
+/** A success that is no envelope but bytes: its types, each with an example, and the other statuses that may come (206, 304). */
 export interface StreamSpec {
   /** One, or all that it may come as. */
-  readonly contentType: string | readonly string[];
+  readonly content: Readonly<Record<string, string>>;
   readonly statuses: Readonly<Record<number, string>>;
 }
 

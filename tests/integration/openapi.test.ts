@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import supertest from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { ERROR_CODES } from '../../src/errors/codes.ts';
 import { errorsOf } from '../../src/http/openapi.ts';
 import { startTestApp, type TestApp } from '../support/app.ts';
@@ -58,8 +59,9 @@ describe('the OpenAPI document', () => {
       expect(summary, name).toBeTruthy();
       expect(description, name).toBeTruthy();
       for (const [status, response] of Object.entries(responses).filter(([code]) => code.startsWith('2'))) {
-        const json = response.content?.['application/json'];
-        if (json) expect(json.example, `${name} ${status}`).toBeTruthy();
+        for (const [type, { example }] of Object.entries(response.content ?? {})) {
+          expect(example, `${name} ${status} ${type}`).toBeTruthy();
+        }
       }
       const body = requestBody?.content['application/json'];
       if (body) expect(body.example, name).toBeTruthy();
@@ -83,11 +85,17 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('has examples that the schemas of the answers take', () => {
-    for (const { operationId, success = {} } of testApp.composition.routes) {
-      for (const { data, example } of Object.values(success)) {
-        const verdict = data.safeParse(example);
-        expect(verdict.success ? [] : verdict.error.issues, operationId).toEqual([]);
+  it('has examples that the schemas of the answers take, data and meta', () => {
+    for (const { operationId, success = {}, root, path, method } of testApp.composition.routes) {
+      const name = `${method.toUpperCase()} ${root ? '' : '/api'}${path.replaceAll(/:(\w+)/g, '{$1}')}`;
+      for (const [status, { data, meta }] of Object.entries(success)) {
+        const shown = new Map(operations()).get(name)?.responses[status]?.content?.['application/json']?.example as {
+          data: unknown;
+          meta: unknown;
+        };
+        for (const verdict of [data.safeParse(shown.data), (meta ?? z.null()).safeParse(shown.meta)]) {
+          expect(verdict.success ? [] : verdict.error.issues, operationId).toEqual([]);
+        }
       }
     }
   });

@@ -29,6 +29,7 @@ function accountRoutes(accounts: AdminUserService): Route[] {
           data: schemas.usersData,
           meta: schemas.listMeta,
           example: { users: [schemas.adminUserExample] },
+          metaExample: { nextCursor: null, limit: 50, counts: { active: 41, disabled: 1, unverified: 7, deleting: 0 } },
         },
       },
       errors: ['DEPENDENCY_UNAVAILABLE'],

@@ -150,6 +150,7 @@ function reviewRoutes(reviews: KeyReviewService): Route[] {
           data: schemas.adminRequestsData,
           meta: schemas.adminListMeta,
           example: { requests: [schemas.requestWithUserExample] },
+          metaExample: { nextCursor: null, limit: 50, counts: { PENDING: 1, APPROVED: 12, REJECTED: 3, WITHDRAWN: 0 } },
         },
       },
       errors: ['DEPENDENCY_UNAVAILABLE'],

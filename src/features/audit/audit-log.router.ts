@@ -52,7 +52,7 @@ export function auditLogRoutes(auditLog: AuditLogService, clock: Clock): Route[]
         'All that the filters let through, newest first, as CSV with a header row (`text/csv`) or JSON Lines (`application/x-ndjson`), streamed. CSV cells that a spreadsheet could take for a formula begin with an apostrophe. A response that is cut off is not whole. The export is recorded itself.',
       access: 'admin',
       query: schemas.exportQuery,
-      stream: { contentType: ['text/csv', 'application/x-ndjson'], statuses: { 200: 'The export' } },
+      stream: { content: schemas.exportExamples, statuses: { 200: 'The export' } },
       errors: ['DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, query, context, req, res }) => {
         const { format, ...filter } = query;

@@ -106,3 +106,9 @@ export const auditLogExample = {
   metadata: { fileName: 'photos/2026/cat.jpg', sizeBytes: 48213 },
   createdAt: '2026-11-21T09:30:00.000Z',
 } as const;
+
+/** What an export looks like in its formats. */
+export const exportExamples = {
+  'text/csv': `id,createdAt,action,actorType,actorId,accessKeyId,subjectType,subjectId,ip,userAgent,requestId,metadata\r\n`,
+  'application/x-ndjson': `${JSON.stringify(auditLogExample)}\n`,
+};

@@ -186,7 +186,7 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       access: 'space:read',
       params: schemas.fileNameParams,
       stream: {
-        contentType: 'application/octet-stream',
+        content: { 'application/octet-stream': 'Hello, pocket' },
         statuses: {
           200: 'The whole content',
           206: 'The range asked for',
