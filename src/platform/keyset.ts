@@ -10,6 +10,31 @@ type Position<T extends readonly PositionPart[]> = {
 
 const END_OF_TIME = Date.UTC(10_000, 0);
 
+/** Some entries of a list, and where the next ones begin. */
+export interface Page<T> {
+  readonly entries: readonly T[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+}
+
+/** Which page: at most `limit` entries behind `cursor`. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor: string | undefined;
+}
+
+/** Cuts a page from entries of which one more than the limit was read; `cursorOf` says where an entry stands. */
+export function cutPage<T>(found: readonly T[], limit: number, cursorOf: (last: T) => string): Page<T> {
+  const entries = found.slice(0, limit);
+  const last = found.length > limit ? entries.at(-1) : undefined;
+  return { entries, nextCursor: last === undefined ? null : cursorOf(last) };
+}
+
+/** The same for a list that is sorted by id. */
+export function cutPageById<T extends { readonly id: string }>(found: readonly T[], limit: number): Page<T> {
+  return cutPage(found, limit, ({ id }) => id);
+}
+
 /** A place in a sorted list: the sort key of the last entry seen. Opaque to clients. */
 export function encodeCursor(position: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');

@@ -2,6 +2,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
+import { cutPageById } from '../../platform/keyset.ts';
 import type { ActingUser, AuditRepository } from '../audit/index.ts';
 import type { SessionRepository } from '../auth/index.ts';
 import type { User, UserRepository } from '../users/index.ts';
@@ -42,8 +43,8 @@ export class AdminUserService {
       accounts.list({ ...request, limit: limit + 1 }, clock.now()),
       accounts.countByStatus(),
     ]);
-    const users = found.slice(0, limit);
-    return { users, nextCursor: found.length > limit ? (users.at(-1)?.id ?? null) : null, counts };
+    const { entries: users, nextCursor } = cutPageById(found, limit);
+    return { users, nextCursor, counts };
   }
 
   /** USER_NOT_FOUND, also for what is no id. */

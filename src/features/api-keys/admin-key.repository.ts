@@ -2,11 +2,10 @@ import type { Database } from '../../platform/db/database.ts';
 import type { Prisma } from '../../platform/db/generated/client.ts';
 import { escapeLike } from '../../platform/db/like.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
-import { decodeCursor, encodeCursor } from '../../platform/keyset.ts';
+import { cutPage, decodeCursor, encodeCursor, type Page, type PageRequest } from '../../platform/keyset.ts';
 import { USER_COLUMNS } from '../users/index.ts';
 import type { AdminKey, AdminKeyFilter, ChangedQuota, QuotaChange } from './admin-key.ts';
 import { keyColumns, toApiKey, toSpaceSnapshot } from './api-key.repository.ts';
-import type { Page, PageRequest } from './key-request.ts';
 
 interface QuotaRow {
   readonly old_bytes: bigint;
@@ -48,12 +47,8 @@ export class AdminKeyRepository {
       take: limit + 1,
       select: adminColumns(now),
     });
-    const shown = rows.slice(0, limit);
-    const last = rows.length > limit ? shown.at(-1) : undefined;
-    return {
-      entries: shown.map((row) => toAdminKey(row, now)),
-      nextCursor: last ? encodeCursor([last.userId, last.id]) : null,
-    };
+    const { entries, nextCursor } = cutPage(rows, limit, ({ userId, id }) => encodeCursor([userId, id]));
+    return { entries: entries.map((row) => toAdminKey(row, now)), nextCursor };
   }
 
   /** One statement, so that old and new are what they were; null when there is no such key or nothing changes. */

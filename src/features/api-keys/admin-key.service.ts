@@ -2,11 +2,12 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
+import type { Page, PageRequest } from '../../platform/keyset.ts';
 import type { ActingUser, AuditRepository } from '../audit/index.ts';
 import type { UserRepository } from '../users/index.ts';
 import type { AdminKeyRepository } from './admin-key.repository.ts';
 import type { AdminKey, AdminKeyFilter, QuotaChange } from './admin-key.ts';
-import type { Page, PageRequest } from './key-request.ts';
+
 import type { KeyRevocationService } from './key-revocation.service.ts';
 
 export interface AdminKeyDependencies {

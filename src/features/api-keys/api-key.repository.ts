@@ -2,10 +2,9 @@ import { newId } from '../../platform/crypto/random.ts';
 import type { Database } from '../../platform/db/database.ts';
 import type { Prisma } from '../../platform/db/generated/client.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
+import { cutPageById, type Page, type PageRequest } from '../../platform/keyset.ts';
 import type { Permission, SpaceSnapshot } from '../access/index.ts';
 import type { ApiKey, KeyQuota } from './api-key.ts';
-import type { Page, PageRequest } from './key-request.ts';
-import { toPage } from './page.ts';
 
 export interface NewApiKey {
   readonly id: string;
@@ -133,7 +132,7 @@ export class ApiKeyRepository {
       take: limit + 1,
       select: keyColumns(now),
     });
-    return toPage(
+    return cutPageById(
       rows.map((row) => toApiKey(row, now)),
       limit,
     );

@@ -2,10 +2,10 @@ import type { Database } from '../../platform/db/database.ts';
 import { isUniqueViolation } from '../../platform/db/errors.ts';
 import type { Prisma } from '../../platform/db/generated/client.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
+import { cutPageById, type Page, type PageRequest } from '../../platform/keyset.ts';
 import type { Permission } from '../access/index.ts';
 import { USER_COLUMNS } from '../users/index.ts';
-import type { KeyRequest, KeyRequestWithUser, Page, PageRequest, RequestStatus } from './key-request.ts';
-import { toPage } from './page.ts';
+import type { KeyRequest, KeyRequestWithUser, RequestStatus } from './key-request.ts';
 
 export interface NewKeyRequest {
   readonly id: string;
@@ -73,7 +73,7 @@ export class KeyRequestRepository {
       take: limit + 1,
       include: INCLUDE,
     });
-    return toPage(rows.map(toRequest), limit);
+    return cutPageById(rows.map(toRequest), limit);
   }
 
   /** Takes back what nobody has reviewed yet; false otherwise. */
@@ -104,7 +104,7 @@ export class KeyRequestRepository {
       take: limit + 1,
       include: INCLUDE_USER,
     });
-    return toPage(
+    return cutPageById(
       rows.map((row) => ({ ...toRequest(row), apiKeyId: row.apiKeyId, user: row.user })),
       limit,
     );

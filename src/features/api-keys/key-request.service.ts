@@ -2,6 +2,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { isId, newId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
+import type { Page, PageRequest } from '../../platform/keyset.ts';
 import { PERMISSIONS, type Permission } from '../access/index.ts';
 import type { ActingUser, AuditRepository } from '../audit/index.ts';
 import type { MailService } from '../mail/index.ts';
@@ -10,7 +11,7 @@ import type { ApiKeyRepository } from './api-key.repository.ts';
 import { assertLiving, invalid, settled } from './key-faults.ts';
 import { assertRaises } from './key-grant.ts';
 import type { KeyRequestRepository, NewKeyRequest } from './key-request.repository.ts';
-import type { KeyRequest, Page, PageRequest } from './key-request.ts';
+import type { KeyRequest } from './key-request.ts';
 
 export interface KeyRequestDependencies {
   readonly uow: UnitOfWork;

@@ -31,16 +31,3 @@ export interface KeyRequestWithUser extends KeyRequest {
   readonly apiKeyId: string | null;
   readonly user: User;
 }
-
-/** Some entries, newest first, and where the next ones begin. */
-export interface Page<T> {
-  readonly entries: readonly T[];
-  /** The last entry's id; null on the last page. */
-  readonly nextCursor: string | null;
-}
-
-/** Which page: at most `limit` entries that are older than `cursor`. */
-export interface PageRequest {
-  readonly limit: number;
-  readonly cursor: string | undefined;
-}

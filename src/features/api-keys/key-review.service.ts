@@ -2,6 +2,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { isId, newAccessKeyId, newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
+import type { Page, PageRequest } from '../../platform/keyset.ts';
 import type { ActingUser, AuditRepository } from '../audit/index.ts';
 import type { MailService } from '../mail/index.ts';
 import type { UserRepository } from '../users/index.ts';
@@ -10,7 +11,7 @@ import { type ApiKey, bytesOfGB } from './api-key.ts';
 import { assertLiving, settled } from './key-faults.ts';
 import { assertFuture, type Grant, type GrantWish, grantOf, raisedLimits } from './key-grant.ts';
 import type { KeyRequestRepository } from './key-request.repository.ts';
-import type { KeyRequestWithUser, Page, PageRequest, RequestStatus } from './key-request.ts';
+import type { KeyRequestWithUser, RequestStatus } from './key-request.ts';
 
 export interface KeyReviewDependencies {
   readonly uow: UnitOfWork;

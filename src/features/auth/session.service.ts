@@ -2,7 +2,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import { decodeCursor, encodeCursor } from '../../platform/keyset.ts';
+import { cutPage, decodeCursor, encodeCursor, type Page, type PageRequest } from '../../platform/keyset.ts';
 import type { AuditRepository, Doer } from '../audit/index.ts';
 import type { User, UserRepository } from '../users/index.ts';
 import type { SessionRepository } from './session.repository.ts';
@@ -16,11 +16,6 @@ export interface SessionDependencies {
   readonly clock: Clock;
 }
 
-export interface SessionPage {
-  readonly entries: readonly Session[];
-  readonly nextCursor: string | null;
-}
-
 /** Where a user is logged in. What is not the user's is SESSION_NOT_FOUND, as what has ended. */
 export class SessionService {
   readonly #deps: SessionDependencies;
@@ -30,17 +25,11 @@ export class SessionService {
   }
 
   /** Living sessions, newest use first. Errors: VALIDATION_FAILED for a foreign cursor. */
-  async list(
-    userId: string,
-    { limit, cursor }: { readonly limit: number; readonly cursor: string | undefined },
-  ): Promise<SessionPage> {
+  async list(userId: string, { limit, cursor }: PageRequest): Promise<Page<Session>> {
     const { sessions, clock } = this.#deps;
     const after = cursor === undefined ? null : positionOf(cursor);
     const found = await sessions.pageLiving(userId, { limit: limit + 1, after }, clock.now());
-    const entries = found.slice(0, limit);
-    const last = entries.at(-1);
-    const nextCursor = last && found.length > limit ? encodeCursor([last.lastUsedAt.getTime(), last.id]) : null;
-    return { entries, nextCursor };
+    return cutPage(found, limit, ({ lastUsedAt, id }) => encodeCursor([lastUsedAt.getTime(), id]));
   }
 
   /** The user of a session that has just proven itself. UNAUTHENTICATED when the account went meanwhile. */
