@@ -18,7 +18,7 @@ export function photoRoutes(photos: PhotoService, formDeadlineMs: number): Route
       tag: TAG,
       summary: 'Set the own photo',
       description:
-        'A JPEG, PNG or WebP up to 5 MiB and 50 million pixels, no wider than 16384, told by its content. What has to be decoded as a whole may have fewer: a progressive JPEG 16 million, a WebP 25, an interlaced PNG 12 to 25 by its depth. It is kept as WebP of at most 512 x 512 pixels, turned upright, without any metadata; of an animation the first picture. The form has to come within 20 seconds; a user sends one at a time.',
+        'A JPEG, PNG or WebP up to 5 MiB and 50 million pixels, a line of 64 KiB (16384 pixels of RGBA), told by its content. What has to be decoded as a whole may have fewer: a progressive JPEG 16 million, a WebP 25, an interlaced PNG 12 to 25 by its depth. It is kept as WebP of at most 512 x 512 pixels, turned upright, without any metadata; of an animation the first picture. The form has to come within 20 seconds; a user sends one at a time.',
       access: 'verified',
       limit: 'upload',
       multipartField: FIELD,

@@ -10,8 +10,8 @@ export const IMAGE_TYPES: readonly string[] = ['image/jpeg', 'image/png', 'image
 const SNIFFED_BYTES = 64 * 1024;
 /** Width times height: a few hundred bytes can claim to be gigabytes of pixels. */
 const MAX_PIXELS = 50_000_000;
-/** A line is held in some ten copies, so it is bounded too: one of a million pixels takes gigabytes. WebP ends here anyway. */
-const MAX_LINE_PX = 16_384;
+/** What is read line by line is held in strips of lines, several times over: a PNG of 50 lines of a million pixels takes 2.4 GiB. */
+const MAX_LINE_BYTES = 64 * 1024;
 /**
  * What a decoder may have to hold whole. Measured in RSS: progressive JPEG takes 1.1 times this, WebP 1.0, interlaced PNG
  * 1.6; 16 megapixels of JPEG fit.
@@ -54,7 +54,8 @@ export class ImageConverter {
           failOn: 'error',
         });
         const header = await image.metadata();
-        if (header.width > MAX_LINE_PX || wholeBytes(header) > MAX_WHOLE_BYTES) throw new ImageTooLargeError(seen);
+        if (lineBytes(header) > MAX_LINE_BYTES || wholeBytes(header) > MAX_WHOLE_BYTES)
+          throw new ImageTooLargeError(seen);
         return await image
           .autoOrient()
           .resize({ width: maxEdgePx, height: maxEdgePx, fit: 'inside', withoutEnlargement: true })
@@ -70,14 +71,17 @@ export class ImageConverter {
 }
 
 /** What its decoder holds at once of an image that cannot be read line by line; 0 where it can. */
-function wholeBytes({ format, width, height, channels, depth, isProgressive }: Metadata): number {
-  const samples = width * height * channels;
+function wholeBytes(header: Metadata): number {
+  const { format, width, height, isProgressive } = header;
   // libwebp decodes to RGBA, whatever comes out.
   if (format === 'webp') return width * height * 4;
   if (!isProgressive) return 0;
   // Of a JPEG in several scans the coefficients, of 16 bits each.
-  if (format === 'jpeg') return samples * 2;
-  return samples * (depth === 'uchar' ? 1 : 2);
+  return lineBytes(header) * height * (format === 'jpeg' ? 2 : 1);
+}
+
+function lineBytes({ width, channels, depth }: Metadata): number {
+  return width * channels * (depth === 'uchar' ? 1 : 2);
 }
 
 async function sniff(bytes: Buffer): Promise<string | null> {
