@@ -10,6 +10,7 @@ import { Sealer } from '../platform/crypto/seal.ts';
 import { UnitOfWork } from '../platform/db/unit-of-work.ts';
 import type { Logger } from '../platform/logging/logger.ts';
 import { createMailTransport } from '../platform/mail/create-mail-transport.ts';
+import type { ByteBudget } from '../platform/object-store/byte-budget.ts';
 import type { JobQueue } from '../platform/queue/job-queue.ts';
 
 /** log2 of bcrypt's rounds: people choose passwords, a key's secret is 238 random bits. */
@@ -30,6 +31,8 @@ export interface CompositionInput {
   readonly version: string;
   /** Cheaper hashes, for tests. */
   readonly bcryptCost?: { readonly password: number; readonly secret: number };
+  /** Smaller limits of photo forms, for tests. */
+  readonly photoForms?: { readonly budget: ByteBudget; readonly deadlineMs: number };
 }
 
 /** What nearly every service needs, once for the process. */

@@ -22,23 +22,40 @@ export interface Undoable {
   abort(): Promise<void>;
 }
 
+/** How long a form may take from the call until it has been read whole. */
+export interface FormLimits {
+  readonly deadlineMs?: number;
+}
+
 /**
  * Reads multipart/form-data with exactly one file in `field` through multer, whose storage engine here is `receive`:
  * the bytes go where it sends them, never to memory or a temporary file of multer's. Answers what `receive` made once
  * the whole form has been read; when anything is wrong before that, it has been aborted.
- * Errors: VALIDATION_FAILED (no multipart, broken, no file, two files, further fields, cut off) and those of `receive`.
+ * Errors: VALIDATION_FAILED (no multipart, broken, no file, two files, further fields, cut off,
+ * slower than `deadlineMs`) and those of `receive`.
  */
 export function receiveFile<T extends Undoable>(
   req: Request,
   res: Response,
   field: string,
   receive: (part: FilePart) => Promise<T>,
+  { deadlineMs }: FormLimits = {},
 ): Promise<T> {
   const measure = measureFirstPart(req);
   req.once('end', () => waitPatiently(req, res));
-  return new Promise((resolve, reject) => {
+  let deadline: NodeJS.Timeout | undefined;
+  const reading = new Promise<T>((resolve, reject) => {
     let receiving: Promise<T> | undefined;
     let stream: Readable | undefined;
+    if (deadlineMs !== undefined) {
+      deadline = setTimeout(() => {
+        // What comes yet is thrown away, not parsed: a part that began now would belong to nobody.
+        req.unpipe();
+        const error = tookTooLong(deadlineMs);
+        stream?.destroy(error);
+        fail(error);
+      }, deadlineMs);
+    }
     const fail = (error: unknown) => {
       stream?.destroy();
       if (!receiving) {
@@ -89,6 +106,7 @@ export function receiveFile<T extends Undoable>(
       else fail(new AppError('VALIDATION_FAILED', { details: [{ path: field, message: missing(req, field) }] }));
     });
   });
+  return reading.finally(() => clearTimeout(deadline));
 }
 
 /** The whole body has come: from here on the silence on the connection is ours, until the answer is sent. */
@@ -97,6 +115,11 @@ function waitPatiently({ socket }: Request, res: Response): void {
   socket.setTimeout(0);
   // Before node:http's own listener, which sets the time of a connection without a request.
   res.prependOnceListener('finish', () => socket.setTimeout(timeout));
+}
+
+function tookTooLong(deadlineMs: number): AppError {
+  const message = `took too long: the whole form has to come within ${deadlineMs / 1000} s`;
+  return new AppError('VALIDATION_FAILED', { details: [{ path: 'body', message }] });
 }
 
 function missing(req: Request, field: string): string {

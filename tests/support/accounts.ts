@@ -5,7 +5,7 @@ import type { FirstAdminService } from '../../src/features/auth/index.ts';
 import type { Infrastructure } from '../../src/infrastructure.ts';
 import type { Clock } from '../../src/platform/clock/clock.ts';
 import type { Database } from '../../src/platform/db/database.ts';
-import { startTestApp, type TestApp } from './app.ts';
+import { startTestApp, type TestApp, type TestAppOptions } from './app.ts';
 import { MailBox } from './mail-box.ts';
 import { createTestDatabase, type TestDatabase } from './postgres.ts';
 
@@ -192,17 +192,17 @@ export interface Site {
 
 /**
  * Starts a service of one process, on a clock that can be moved; without rate limits unless `environment` sets them, and
- * with jobs running unless told otherwise.
+ * with jobs running unless told otherwise; `photoForms` are smaller limits of photo forms.
  */
 export async function startAccounts(
   environment: Readonly<Record<string, string>> = {},
-  { workers: firstWorks = true }: { readonly workers?: boolean } = {},
+  { workers: firstWorks = true, ...options }: Pick<TestAppOptions, 'workers' | 'photoForms'> = {},
 ): Promise<Site> {
   const database = await createTestDatabase();
   const clock = new MovableClock();
   const processes: Accounts[] = [];
   const start = async (workers: boolean) => {
-    const accounts = new Accounts(await startOn(database, clock, workers, environment), clock);
+    const accounts = new Accounts(await startOn(database, { clock, workers, environment, ...options }), clock);
     processes.push(accounts);
     return accounts;
   };
@@ -216,16 +216,11 @@ export async function startAccounts(
   };
 }
 
-function startOn(
-  database: TestDatabase,
-  clock: Clock,
-  workers: boolean,
-  overrides: Readonly<Record<string, string>>,
-): Promise<TestApp> {
+function startOn(database: TestDatabase, options: TestAppOptions): Promise<TestApp> {
   const environment = {
     JWT_SECRET,
     ENCRYPTION_KEY: ENCRYPTION_KEY.toString('base64'),
-    ...overrides,
+    ...options.environment,
   };
-  return startTestApp({ database, clock, workers, environment });
+  return startTestApp({ ...options, database, environment });
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Express } from 'express';
 import { createApp } from '../../src/app.ts';
+import type { CompositionInput } from '../../src/composition/basis.ts';
 import { type Composition, compose } from '../../src/composition-root.ts';
 import { type Config, loadConfig } from '../../src/config/env.ts';
 import { loadSecrets } from '../../src/config/secrets.ts';
@@ -34,6 +35,8 @@ export interface TestAppOptions {
   /** Overrides variables. */
   readonly environment?: Record<string, string>;
   readonly clock?: Clock;
+  /** Smaller limits of photo forms. */
+  readonly photoForms?: CompositionInput['photoForms'];
   /** Whether jobs run. */
   readonly workers?: boolean;
   /** Of the caller, who drops it; else the app has one of its own. */
@@ -63,6 +66,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     log,
     version: '0.0.0-test',
     bcryptCost: CHEAP,
+    ...(options.photoForms && { photoForms: options.photoForms }),
   });
   await composition.queue.start({ workers, supervise: workers });
   const app = appOf(composition, config, infrastructure);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { receiveFile } from '../../http/multipart-upload.ts';
+import { type FilePart, receiveFile } from '../../http/multipart-upload.ts';
 import { ok, type Route, route } from '../../http/route.ts';
 import { actorOf } from '../audit/index.ts';
 import type { PhotoService } from './photo.service.ts';
@@ -8,8 +8,8 @@ import { photoData, photoExample } from './profile.schemas.ts';
 const TAG = 'Users';
 const FIELD = 'photo';
 
-/** `/users/photo`: the own photo. */
-export function photoRoutes(photos: PhotoService): Route[] {
+/** `/users/photo`: the own photo, whose form has to come within `formDeadlineMs`. */
+export function photoRoutes(photos: PhotoService, formDeadlineMs: number): Route[] {
   return [
     route({
       method: 'put',
@@ -18,17 +18,24 @@ export function photoRoutes(photos: PhotoService): Route[] {
       tag: TAG,
       summary: 'Set the own photo',
       description:
-        'A JPEG, PNG or WebP up to 5 MiB and 50 million pixels, told by its content. It is kept as WebP of at most 512 x 512 pixels, turned upright, without any metadata; of an animation the first picture.',
+        'A JPEG, PNG or WebP up to 5 MiB and 50 million pixels, a line of 64 KiB (16384 pixels of RGBA), told by its content. What has to be decoded as a whole may have fewer: a progressive JPEG 16 million, a WebP 25, an interlaced PNG 12 to 25 by its depth. It is kept as WebP of at most 512 x 512 pixels, turned upright, without any metadata; of an animation the first picture. The form has to come within 20 seconds; a user sends one at a time.',
       access: 'verified',
       limit: 'upload',
       multipartField: FIELD,
       success: { 200: { description: 'Where the photo is', data: photoData, example: photoExample } },
       errors: ['FILE_TYPE_NOT_ALLOWED', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, context, req, res }) => {
-        const { publicOrigin } = context;
-        const photo = await receiveFile(req, res, FIELD, (part) => photos.receive(part.body, part.announcedBytes));
-        const setter = { actor: actorOf(principal), origin: context, publicOrigin };
-        return ok('Photo set', await photos.set(principal.userId, photo, setter));
+        const setter = { actor: actorOf(principal), origin: context, publicOrigin: context.publicOrigin };
+        const receive = (part: FilePart) => photos.receive(part.body, part.announcedBytes);
+        return photos.oneAtATime(principal.userId, async () => {
+          const photo = await receiveFile(req, res, FIELD, receive, { deadlineMs: formDeadlineMs });
+          try {
+            // What must still hold now that the body has come is asked for here, before anything is stored.
+            return ok('Photo set', await photos.set(principal.userId, photo, setter));
+          } finally {
+            photo.release();
+          }
+        });
       },
     }),
     route({

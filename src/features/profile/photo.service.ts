@@ -3,7 +3,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import { BrokenImageError, ImagesBusyError, ImageTypeError } from '../../platform/images/errors.ts';
+import { BrokenImageError, ImagesBusyError, ImageTooLargeError, ImageTypeError } from '../../platform/images/errors.ts';
 import { IMAGE_TYPES, type ImageConverter } from '../../platform/images/image-converter.ts';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
@@ -29,13 +29,15 @@ export interface PhotoDependencies {
   readonly audit: AuditRepository;
   readonly images: ImageConverter;
   readonly store: ObjectStore;
+  /** Of photos alone: whoever fills it keeps no file from being uploaded. */
   readonly budget: ByteBudget;
   readonly clock: Clock;
 }
 
-/** A photo as it was sent, in memory of the process's budget until it is released. */
+/** A photo as it was sent, in memory of the photos' budget until it is released. */
 export interface ReceivedPhoto {
   readonly bytes: Buffer;
+  /** Once or more often. */
   release(): void;
   abort(): Promise<void>;
 }
@@ -56,9 +58,17 @@ export interface PhotoLink {
 /** Photos of users: small WebP pictures beside the drive's objects, not counted on its quota. */
 export class PhotoService {
   readonly #deps: PhotoDependencies;
+  readonly #setting = new Set<string>();
 
   constructor(deps: PhotoDependencies) {
     this.#deps = deps;
+  }
+
+  /** Runs `work` unless this user sets a photo at this process already. Errors: RATE_LIMITED, at once; those of `work`. */
+  async oneAtATime<T>(userId: string, work: () => Promise<T>): Promise<T> {
+    if (this.#setting.has(userId)) throw oneIsComing();
+    this.#setting.add(userId);
+    return work().finally(() => this.#setting.delete(userId));
   }
 
   /** Reads up to 5 MiB. Errors: FILE_TOO_LARGE as soon as there is more, DEPENDENCY_UNAVAILABLE when memory is short. */
@@ -147,6 +157,10 @@ export class PhotoService {
     } catch (error) {
       if (error instanceof ImagesBusyError) throw busy(error);
       if (error instanceof ImageTypeError) throw notAllowed('A photo is a JPEG, PNG or WebP', error.seen, error);
+      if (error instanceof ImageTooLargeError) {
+        const message = 'The image has too many pixels for its kind; make it smaller, or a baseline JPEG';
+        throw notAllowed(message, error.seen, error);
+      }
       if (error instanceof BrokenImageError) {
         throw notAllowed('The image is broken, cut off, or has more than 50 million pixels', error.seen, error);
       }
@@ -164,6 +178,13 @@ function tooLarge(): AppError {
 
 function notAllowed(message: string, seen: string | null, cause: Error): AppError {
   return new AppError('FILE_TYPE_NOT_ALLOWED', { message, details: { seen, allowed: IMAGE_TYPES }, cause });
+}
+
+function oneIsComing(): AppError {
+  return new AppError('RATE_LIMITED', {
+    message: 'Another photo of yours is being taken in; wait for its answer',
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
 }
 
 function busy(cause?: Error): AppError {

@@ -9,13 +9,24 @@ export class ImageTypeError extends Error {
   }
 }
 
-/** The content begins like an image and cannot be read as one: broken, cut off, or too large in pixels or time. */
+/** The content begins like an image and cannot be read as one: broken, cut off, too large in pixels, or too slow. */
 export class BrokenImageError extends Error {
   override readonly name = 'BrokenImageError';
   /** The media type that the first bytes speak of. */
   readonly seen: string;
   constructor(seen: string, options?: ErrorOptions) {
     super('the image cannot be read', options);
+    this.seen = seen;
+  }
+}
+
+/** The image is whole for all we know, and decoding it would take more memory than one may. */
+export class ImageTooLargeError extends Error {
+  override readonly name = 'ImageTooLargeError';
+  /** The media type that the first bytes speak of. */
+  readonly seen: string;
+  constructor(seen: string, options?: ErrorOptions) {
+    super('the image takes too much memory', options);
     this.seen = seen;
   }
 }

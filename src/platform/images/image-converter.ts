@@ -1,5 +1,7 @@
 import pLimit from 'p-limit';
-import { BrokenImageError, ImagesBusyError, ImageTypeError } from './errors.ts';
+import type { Metadata } from 'sharp';
+import { BrokenImageError, ImagesBusyError, ImageTooLargeError, ImageTypeError } from './errors.ts';
+import { withoutTexts } from './png-texts.ts';
 
 /** What is taken in, told by content. */
 export const IMAGE_TYPES: readonly string[] = ['image/jpeg', 'image/png', 'image/webp'];
@@ -8,6 +10,13 @@ export const IMAGE_TYPES: readonly string[] = ['image/jpeg', 'image/png', 'image
 const SNIFFED_BYTES = 64 * 1024;
 /** Width times height: a few hundred bytes can claim to be gigabytes of pixels. */
 const MAX_PIXELS = 50_000_000;
+/** What is read line by line is held in strips of lines, several times over: a PNG of 50 lines of a million pixels takes 2.4 GiB. */
+const MAX_LINE_BYTES = 64 * 1024;
+/**
+ * What a decoder may have to hold whole. Measured in RSS: progressive JPEG takes 1.1 times this, WebP 1.0, interlaced PNG
+ * 1.6; 16 megapixels of JPEG fit.
+ */
+const MAX_WHOLE_BYTES = 96 * 1024 * 1024;
 const TIMEOUT_SECONDS = 10;
 const WEBP_QUALITY = 82;
 
@@ -30,7 +39,8 @@ export class ImageConverter {
 
   /**
    * A JPEG, PNG or WebP (of an animation the first picture) as WebP without any metadata, turned the way its EXIF says
-   * and made to fit into a square of `maxEdgePx`; never enlarged. `ImageTypeError`, `BrokenImageError`, `ImagesBusyError`.
+   * and made to fit into a square of `maxEdgePx`; never enlarged. `ImageTypeError`, `BrokenImageError`,
+   * `ImageTooLargeError` (told by the header, before anything is decoded), `ImagesBusyError`.
    */
   async toWebp(bytes: Buffer, maxEdgePx: number): Promise<Buffer> {
     if (this.#limit.pendingCount >= this.#maxWaiting) throw new ImagesBusyError('too many images wait');
@@ -39,17 +49,39 @@ export class ImageConverter {
       if (seen === null || !IMAGE_TYPES.includes(seen)) throw new ImageTypeError(seen);
       const sharp = await loadSharp();
       try {
-        return await sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
+        const image = sharp(seen === 'image/png' ? withoutTexts(bytes) : bytes, {
+          limitInputPixels: MAX_PIXELS,
+          failOn: 'error',
+        });
+        const header = await image.metadata();
+        if (lineBytes(header) > MAX_LINE_BYTES || wholeBytes(header) > MAX_WHOLE_BYTES)
+          throw new ImageTooLargeError(seen);
+        return await image
           .autoOrient()
           .resize({ width: maxEdgePx, height: maxEdgePx, fit: 'inside', withoutEnlargement: true })
           .webp({ quality: WEBP_QUALITY })
           .timeout({ seconds: TIMEOUT_SECONDS })
           .toBuffer();
       } catch (error) {
+        if (error instanceof ImageTooLargeError) throw error;
         throw new BrokenImageError(seen, { cause: error });
       }
     });
   }
+}
+
+/** What its decoder holds at once of an image that cannot be read line by line; 0 where it can. */
+function wholeBytes(header: Metadata): number {
+  const { format, width, height, isProgressive } = header;
+  // libwebp decodes to RGBA, whatever comes out.
+  if (format === 'webp') return width * height * 4;
+  if (!isProgressive) return 0;
+  // Of a JPEG in several scans the coefficients, of 16 bits each.
+  return lineBytes(header) * height * (format === 'jpeg' ? 2 : 1);
+}
+
+function lineBytes({ width, channels, depth }: Metadata): number {
+  return width * channels * (depth === 'uchar' ? 1 : 2);
 }
 
 async function sniff(bytes: Buffer): Promise<string | null> {
