@@ -10,7 +10,8 @@ import { type Call, type Person, World } from '../support/world.ts';
 // Whoever was let in and then holds the body back must not act once the door has been closed: for every route with a body.
 
 const ROUTES = declaredRoutes().filter(
-  ({ access, body }) => body !== undefined && access !== 'anyone' && access !== 'leaving',
+  ({ access, body, operationId }) =>
+    (body !== undefined || operationId === 'setPhoto') && access !== 'anyone' && access !== 'leaving',
 );
 
 let site: Site;
@@ -46,13 +47,13 @@ const ENDINGS: [string, string, (me: Person) => Promise<unknown>][] = [
 
 async function refusalOf(route: (typeof ROUTES)[number], me: Person, close: () => Promise<unknown>): Promise<string> {
   const call: Call = (await routeCases[route.operationId]?.call(world, me)) ?? { path: route.path };
-  const body = JSON.stringify(call.body);
+  const [type, body] = call.attach ? formOf(call.attach) : ['application/json', Buffer.from(JSON.stringify(call.body))];
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
   const head = [
     `${route.method.toUpperCase()} /api${call.path} HTTP/1.1`,
     'host: localhost',
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
+    `content-type: ${type}`,
+    `content-length: ${body.length}`,
     'connection: close',
     // The answer to this comes when the request has been let in, and not before.
     'expect: 100-continue',
@@ -64,6 +65,11 @@ async function refusalOf(route: (typeof ROUTES)[number], me: Person, close: () =
   socket.write(body);
   const answer = await textUntil(socket, null);
   return (JSON.parse(answer.slice(answer.indexOf('{'))) as { error?: { code: string } }).error?.code ?? answer;
+}
+
+function formOf({ field, name, bytes }: NonNullable<Call['attach']>): [string, Buffer] {
+  const head = `--x\r\ncontent-disposition: form-data; name="${field}"; filename="${name}"\r\n\r\n`;
+  return ['multipart/form-data; boundary=x', Buffer.concat([Buffer.from(head), bytes, Buffer.from('\r\n--x--\r\n')])];
 }
 
 async function textUntil(socket: Socket, end: string | null): Promise<string> {

@@ -24,13 +24,13 @@ export function photoRoutes(photos: PhotoService, formDeadlineMs: number): Route
       multipartField: FIELD,
       success: { 200: { description: 'Where the photo is', data: photoData, example: photoExample } },
       errors: ['FILE_TYPE_NOT_ALLOWED', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, context, req, res }) => {
+      handler: async ({ principal, context, confirm, req, res }) => {
         const setter = { actor: actorOf(principal), origin: context, publicOrigin: context.publicOrigin };
         const receive = (part: FilePart) => photos.receive(part.body, part.announcedBytes);
         return photos.oneAtATime(principal.userId, async () => {
           const photo = await receiveFile(req, res, FIELD, receive, { deadlineMs: formDeadlineMs });
           try {
-            // What must still hold now that the body has come is asked for here, before anything is stored.
+            await confirm();
             return ok('Photo set', await photos.set(principal.userId, photo, setter));
           } finally {
             photo.release();
