@@ -19,7 +19,6 @@ interface Pair {
   readonly unknown: (turn: number) => Promise<unknown>;
 }
 
-process.env['RATE_LIMIT_AUTH'] = 'off';
 const folder = await mkdtemp(join(tmpdir(), 'pockity-bench-'));
 let service: Child | undefined;
 try {

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { type ClaimedKey, signUpAndGetKey } from '../support/client-accounts.ts';
 import { eventually } from '../support/client-eventually.ts';
@@ -31,8 +33,10 @@ async function expectReleasedWithin60s(key: ClaimedKey): Promise<void> {
   );
 }
 
-describe.concurrent('no reservation is kept past 60 seconds', () => {
-  test('of a client that falls silent: it is cut off, and nothing is left of its file', async ({ expect }) => {
+describe.concurrent('time runs out', () => {
+  test('for the reservation of a client that falls silent: it is cut off, and nothing is left of its file', async ({
+    expect,
+  }) => {
     const key = await signUpAndGetKey(service);
     const upload = await startUpload(key);
     await expectReleasedWithin60s(key);
@@ -40,7 +44,7 @@ describe.concurrent('no reservation is kept past 60 seconds', () => {
     expect((await key.client.list()).data.files).toEqual([]);
   });
 
-  test('of a process that was killed, as seen by another one', async () => {
+  test('for that of a process that was killed, as seen by another one', async () => {
     const second = await service.place.start();
     const key = await signUpAndGetKey({ place: service.place, baseUrl: second.baseUrl });
     const upload = await startUpload(key);
@@ -49,7 +53,7 @@ describe.concurrent('no reservation is kept past 60 seconds', () => {
     upload.hangUp();
   });
 
-  test('unless it is in use: a slow upload that keeps moving keeps its room and ends well', async ({ expect }) => {
+  test('but not for one in use: a slow upload that keeps moving keeps its room and ends well', async ({ expect }) => {
     const key = await signUpAndGetKey(service);
     const upload = await startUpload(key);
     const startedAt = performance.now();
@@ -64,6 +68,26 @@ describe.concurrent('no reservation is kept past 60 seconds', () => {
     expect((await readBooks(service.place, key)).reservedBytes).toBe(10 * MIB);
     await upload.send(new Uint8Array(10 * MIB - upload.sentBytes));
     expect((await upload.finish()).status).toBe(201);
+  });
+
+  test('for a JSON body that drips in: it is refused after half a minute, although it never falls silent', async ({
+    expect,
+  }) => {
+    const { owner } = await signUpAndGetKey(service);
+    const { hostname, port } = new URL(service.baseUrl);
+    const socket = connect(Number(port), hostname);
+    socket.write(
+      `PUT /api/users/profile HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${owner.token}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{`,
+    );
+    const drip = setInterval(() => socket.write(' '), 1000);
+    const startedAt = performance.now();
+    const [answer] = await once(socket, 'data');
+    clearInterval(drip);
+    socket.destroy();
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(String(answer)).toContain('30 seconds');
+    expect(performance.now() - startedAt).toBeGreaterThan(29_000);
+    expect(performance.now() - startedAt).toBeLessThan(45_000);
   });
 });
 
