@@ -6,5 +6,6 @@ const END_OF_TIME = Date.UTC(10_000, 0);
 /** A time of ISO 8601 with its offset, as a Date. */
 export const moment = z.iso
   .datetime({ offset: true })
-  .refine((text) => Date.parse(text) < END_OF_TIME, 'must be a time before the year 10000')
+  // What is no time at all is told by the line above.
+  .refine((text) => !(Date.parse(text) >= END_OF_TIME), 'must be a time before the year 10000')
   .transform((text) => new Date(text));

@@ -38,6 +38,8 @@ describe('POST /apiKeys/request/create', () => {
       id: expect.any(String),
       requestType: 'CREATE',
       ...WISH,
+      permissions: ['read', 'write', 'delete', 'list'],
+      expiresAt: null,
       accessKeyId: null,
       grantedStorageGB: null,
       grantedObjects: null,
