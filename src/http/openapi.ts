@@ -56,8 +56,8 @@ const LAST_PAGE = { nextCursor: null, limit: 50 };
 /** The codes that a route can answer: its own, and those that its access and inputs imply. */
 export function errorsOf(route: Route): ErrorCode[] {
   const implied: ErrorCode[] = ['INTERNAL'];
-  // Parameters too, although what is no id is not found: they may not be percent-encoding at all.
-  if (route.params || route.query || route.body || route.multipartField) implied.push('VALIDATION_FAILED');
+  // Parameters of a path are ids and names: what is none is not found.
+  if (route.query || route.body || route.multipartField) implied.push('VALIDATION_FAILED');
   if (route.body) implied.push('BODY_TOO_LARGE');
   implied.push(...accessErrors(route.access));
   if (route.limit !== 'none') implied.push('RATE_LIMITED');
@@ -97,7 +97,7 @@ export function buildOpenApi(routes: readonly Route[], version: string): Record<
       title: 'Pockity',
       version,
       description:
-        'Self-hosted, multi-tenant cloud storage. Each API key is an isolated pocket with its own quota. The API also answers under `/api/v1`. Besides what each operation lists, any can answer 404 `ROUTE_NOT_FOUND`, 405 `METHOD_NOT_ALLOWED` (with `Allow`), 503 `DEPENDENCY_UNAVAILABLE` (with `Retry-After`) and 507 `STORAGE_FULL`.',
+        'Self-hosted, multi-tenant cloud storage. Each API key is an isolated pocket with its own quota. The API also answers under `/api/v1`. Besides what each operation lists, any can answer 400 `VALIDATION_FAILED` (a path that is not percent-encoded), 404 `ROUTE_NOT_FOUND`, 405 `METHOD_NOT_ALLOWED` (with `Allow`), 503 `DEPENDENCY_UNAVAILABLE` (with `Retry-After`) and 507 `STORAGE_FULL`.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],

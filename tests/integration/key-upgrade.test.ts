@@ -72,6 +72,8 @@ describe('POST /apiKeys/request/upgrade', () => {
       grantedStorageGB: null,
       grantedObjects: null,
       reason: REASON,
+      permissions: [],
+      expiresAt: null,
       status: 'PENDING',
       reviewerComment: null,
       createdAt: expect.stringMatching(/Z$/),

@@ -26,7 +26,9 @@ export const requestSchema = z
     grantedStorageGB: z.number().nullable(),
     grantedObjects: z.number().int().nullable(),
     reason: z.string(),
-    permissions: z.array(z.enum(PERMISSIONS)).meta({ description: 'Of the key that is asked for' }),
+    permissions: z
+      .array(z.enum(PERMISSIONS))
+      .meta({ description: 'Of the key that is asked for; none for an upgrade' }),
     expiresAt: z.iso.datetime().nullable().meta({ description: 'When the key that is asked for ends' }),
     status: z.enum(REQUEST_STATUSES),
     reviewerComment: z.string().nullable(),

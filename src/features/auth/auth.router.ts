@@ -122,7 +122,7 @@ function otpRoutes(verification: EmailVerificationService): Route[] {
       success: {
         200: { description: 'The verified user', data: schemas.verifiedData, example: schemas.verifiedExample },
       },
-      errors: ['OTP_INVALID', 'RATE_LIMITED', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['VALIDATION_FAILED', 'OTP_INVALID', 'RATE_LIMITED', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context }) => {
         const user = await verification.verify(principal.userId, params.otp, actorOf(principal), context);
         return ok('E-mail address verified', { user: presentUser(user) });
