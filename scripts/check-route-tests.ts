@@ -53,7 +53,9 @@ if (undeclared.length > 0) {
 
 if (undeclared.length > 0 || missing.length > 0) {
   if (missing.length > 0) {
-    console.error(`No test has seen these, although the routes declare them:\n${missing.join('\n')}`);
+    console.error(
+      `No test of the last run has seen these (was it of one file? then it proves nothing: use npx vitest run), although the routes declare them:\n${missing.join('\n')}`,
+    );
   }
   process.exit(1);
 }
