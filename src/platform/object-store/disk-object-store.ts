@@ -13,7 +13,7 @@ import { DiskPresigner, type SignedAccess } from './disk-presign.ts';
 import { InvalidRangeError, ObjectNotFoundError } from './errors.ts';
 import type { DeleteOutcome, GetOptions, ObjectHead, ObjectStore, OpenedObject } from './object-store.ts';
 
-const READ_CHUNK_BYTES = 64 * 1024;
+const READ_CHUNK_BYTES = 128 * 1024;
 const DELETES_AT_ONCE = 16;
 const MAX_DELETE_KEYS = 1000;
 
