@@ -1,4 +1,5 @@
 import type { Clock } from '../../platform/clock/clock.ts';
+import { firstIdOf } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { JobSender } from '../../platform/queue/job-queue.ts';
@@ -15,7 +16,7 @@ const STALE_MS = 2 * 3600 * 1000;
 const MAX_ROUNDS = 20;
 /** Entries that were being written while others were read may have older ids. */
 const OVERLAP_MS = 3600 * 1000;
-const FIRST_AUDIT_ID = '00000000-0000-0000-0000-000000000000';
+const FIRST_AUDIT_ID = firstIdOf(0);
 
 export interface AccountErasureDependencies {
   readonly uow: UnitOfWork;
@@ -62,7 +63,8 @@ export class AccountErasureService {
       const belongings = await repository.findBelongings(userId);
       await this.#empty(userId, belongings, signal);
       // Before the account goes, and with it what tells its keys; what comes from here on is the other job's.
-      const afterAuditId = auditIdBefore(OVERLAP_MS);
+      // By the machine's clock, as ids are, whatever the injected one says.
+      const afterAuditId = firstIdOf(Date.now() - OVERLAP_MS);
       const { accessKeyIds } = belongings;
       await this.eraseTraces({ userId, accessKeyIds, afterAuditId: FIRST_AUDIT_ID }, signal);
       const outcome = await this.#finish({ userId, accessKeyIds, afterAuditId });
@@ -113,10 +115,4 @@ export class AccountErasureService {
 async function untilNone(erase: () => Promise<number>, signal: AbortSignal): Promise<void> {
   do signal.throwIfAborted();
   while ((await erase()) > 0);
-}
-
-/** The lowest UUIDv7 of that long ago; ids go by the machine's clock, whatever the injected one says. */
-function auditIdBefore(ms: number): string {
-  const time = (Date.now() - ms).toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
 }

@@ -76,7 +76,8 @@ export class AdminUserService {
       const user = await accounts.lock(tx, id);
       if (!user) throw new AppError('USER_NOT_FOUND');
       await this.#assertAdminStays(tx, user, change);
-      await this.#assertStillAdmin(tx, by.userId);
+      // Between being let in and getting here lie the request's body, as slow as the client likes, and the lock.
+      await users.holdAdmin(tx, by.userId);
       if (change.disabled !== undefined) await this.#setDisabled(tx, user, change.disabled, by);
       if (change.role !== undefined) await this.#setRole(tx, user, change.role, by);
       // Last: uploads to the drive wait for it.
@@ -89,12 +90,6 @@ export class AdminUserService {
   async #assertAdminStays(tx: Tx, user: User, change: UserChange): Promise<void> {
     if (!isAbleAdmin(user) || (change.disabled !== true && change.role !== 'USER')) return;
     if (!(await this.#deps.users.hasOtherAbleAdmin(tx, user.id))) throw new AppError('LAST_ADMIN');
-  }
-
-  /** Between being let in and getting here lie the request's body, as slow as the client likes, and the lock. */
-  async #assertStillAdmin(tx: Tx, userId: string): Promise<void> {
-    const admin = await this.#deps.accounts.lock(tx, userId);
-    if (!admin || !isAbleAdmin(admin)) throw new AppError('FORBIDDEN');
   }
 
   async #setDisabled(tx: Tx, user: User, disabled: boolean, by: ActingUser): Promise<void> {

@@ -1,8 +1,8 @@
+import { firstIdOf } from '../../platform/crypto/random.ts';
 import type { AuditFilter } from './audit-log.ts';
 
 /** How far the clocks of a process and of the database, and the start and the end of a transaction, may lie apart. */
 const TOLERANCE_MS = 5 * 60_000;
-const MAX_ID_TIME = 2 ** 48 - 1;
 const AFTER_ALL_IDS = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /** Ids from `from` on and below `before`. */
@@ -23,9 +23,4 @@ export function idRangeOf({ from, to }: Pick<AuditFilter, 'from' | 'to'>, cursor
     from: firstIdOf(from === undefined ? 0 : from.getTime() - TOLERANCE_MS),
     before: position < end ? position : end,
   };
-}
-
-function firstIdOf(timeMs: number): string {
-  const time = Math.min(Math.max(0, timeMs), MAX_ID_TIME).toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`;
 }

@@ -1,12 +1,9 @@
 import { z } from 'zod';
 import type { Sealer } from '../../platform/crypto/seal.ts';
+import { openJson, type SealedJson, sealJson } from '../../platform/crypto/sealed-json.ts';
 
 /** A request for a reset code, sealed: it holds an e-mail address, which may be nobody's here. */
-export interface SealedResetRequest {
-  /** Base64. */
-  readonly sealed: string;
-  readonly keyVersion: number;
-}
+export type SealedResetRequest = SealedJson;
 
 /** What the sealed text of such a job is bound to. */
 const CONTEXT = 'password-reset';
@@ -22,14 +19,10 @@ export type ResetRequest = z.output<typeof request>;
 
 export function sealResetRequest(sealer: Sealer, { email, requestedAt, origin }: ResetRequest): SealedResetRequest {
   const { ip, userAgent, requestId } = origin;
-  const { bytes, keyVersion } = sealer.seal(
-    JSON.stringify({ email, requestedAt, origin: { ip, userAgent, requestId } }),
-    CONTEXT,
-  );
-  return { sealed: bytes.toString('base64'), keyVersion };
+  return sealJson(sealer, { email, requestedAt, origin: { ip, userAgent, requestId } }, CONTEXT);
 }
 
 /** Throws when it was sealed under another key. */
-export function openResetRequest(sealer: Sealer, { sealed, keyVersion }: SealedResetRequest): ResetRequest {
-  return request.parse(JSON.parse(sealer.open({ bytes: Buffer.from(sealed, 'base64'), keyVersion }, CONTEXT)));
+export function openResetRequest(sealer: Sealer, sealed: SealedResetRequest): ResetRequest {
+  return request.parse(openJson(sealer, sealed, CONTEXT));
 }

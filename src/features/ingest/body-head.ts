@@ -1,6 +1,9 @@
 import { Readable } from 'node:stream';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 
+/** What an announced length may be over the body's own: a form's epilogue can't be told from the file beforehand. */
+export const ANNOUNCED_SLACK_BYTES = 4 * 1024;
+
 /** The beginning of a body, or all of it. */
 export interface BodyHead {
   readonly bytes: Buffer;

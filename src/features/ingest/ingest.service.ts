@@ -7,7 +7,7 @@ import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import type { AuditActor, AuditOrigin } from '../audit/index.ts';
 import type { ConflictPolicy, LedgerService, Reservation, SpaceCounters } from '../ledger/index.ts';
-import { prepend, readHead } from './body-head.ts';
+import { ANNOUNCED_SLACK_BYTES, prepend, readHead } from './body-head.ts';
 import { type Category, categoryOf, contentTypeOf } from './content-type.ts';
 import { extensionOf, fileNameFault, normalizeFileName, splitForNumber } from './file-name.ts';
 import { type QuotaRefusals, quotaDetailsOf } from './quota-refusals.ts';
@@ -15,8 +15,6 @@ import { ReservedBody } from './reserved-body.ts';
 
 /** Bodies up to here are read whole first: their exact size is reserved and they cost the fewest steps. */
 const SMALL_BYTES = 64 * 1024;
-/** What an announced length may be over the body's own: a form's epilogue can't be told from the file beforehand. */
-const ANNOUNCED_SLACK_BYTES = 4 * 1024;
 
 export interface IngestInput {
   readonly space: { readonly id: string; readonly prefix: string };

@@ -1,12 +1,9 @@
 import { z } from 'zod';
 import type { Sealer } from '../../platform/crypto/seal.ts';
+import { openJson, type SealedJson, sealJson } from '../../platform/crypto/sealed-json.ts';
 
 /** A mail, sealed: it may hold a one-time code, of which the database otherwise keeps only a hash. */
-export interface SealedMail {
-  /** Base64. */
-  readonly sealed: string;
-  readonly keyVersion: number;
-}
+export type SealedMail = SealedJson;
 
 /** What the sealed text of a mail job is bound to. */
 const CONTEXT = 'mail';
@@ -25,11 +22,10 @@ const letter = z.object({
 export type Letter = z.output<typeof letter>;
 
 export function sealLetter(sealer: Sealer, content: Letter): SealedMail {
-  const { bytes, keyVersion } = sealer.seal(JSON.stringify(content), CONTEXT);
-  return { sealed: bytes.toString('base64'), keyVersion };
+  return sealJson(sealer, content, CONTEXT);
 }
 
 /** Throws when it was sealed under another key. */
-export function openLetter(sealer: Sealer, { sealed, keyVersion }: SealedMail): Letter {
-  return letter.parse(JSON.parse(sealer.open({ bytes: Buffer.from(sealed, 'base64'), keyVersion }, CONTEXT)));
+export function openLetter(sealer: Sealer, mail: SealedMail): Letter {
+  return letter.parse(openJson(sealer, mail, CONTEXT));
 }

@@ -8,13 +8,11 @@ import { IMAGE_TYPES, type ImageConverter } from '../../platform/images/image-co
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
-import { readHead } from '../ingest/index.ts';
+import { ANNOUNCED_SLACK_BYTES, readHead } from '../ingest/index.ts';
 import type { TombstoneRepository } from '../ledger/index.ts';
 import type { ProfileRepository } from './profile.repository.ts';
 
 const MAX_PHOTO_BYTES = 5 * 1024 * 1024;
-/** What an announced length may be over the photo's own: a form's epilogue can't be told from it beforehand. */
-const ANNOUNCED_SLACK_BYTES = 4 * 1024;
 const MAX_EDGE_PX = 512;
 const WEBP = 'image/webp';
 const LINK_SECONDS = 3600;

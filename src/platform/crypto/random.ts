@@ -8,6 +8,14 @@ export function newId(): string {
   return randomUUIDv7();
 }
 
+const MAX_ID_TIME = 2 ** 48 - 1;
+
+/** What no id that was made at that time (milliseconds since 1970) or later lies below: UUIDv7 begin with the time. */
+export function firstIdOf(timeMs: number): string {
+  const time = Math.min(Math.max(0, timeMs), MAX_ID_TIME).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`;
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Whether a text has the form of an id; what has not names nothing, and PostgreSQL would refuse to compare it. */
