@@ -7,6 +7,7 @@ import {
 } from '../features/audit/index.ts';
 import { IngestService, QuotaRefusals } from '../features/ingest/index.ts';
 import {
+  FileLedgerRepository,
   LedgerRepository,
   LedgerService,
   registerLedgerJobs,
@@ -16,6 +17,7 @@ import {
 import {
   deletePrefixJob,
   FileRepository,
+  ReadingService,
   registerStorageJobs,
   StorageService,
   storageRoutes,
@@ -37,16 +39,16 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
+  const fileLedger = new FileLedgerRepository(database, { driveTrashDays: config.retention.trashDays });
   const storage = new StorageService({
     files: new FileRepository(database),
-    ledger,
+    fileLedger,
     ingest,
-    store,
-    recorder,
     clock,
     enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
   });
+  const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-  return { ledger, tombstones, routes: storageRoutes(storage, clock) };
+  return { ledger, tombstones, routes: storageRoutes({ storage, reading, clock }) };
 }

@@ -81,6 +81,7 @@ const environment = z.object({
   RATE_LIMIT_UPLOAD: rateLimit('key', { points: 600, seconds: 60 }),
   RATE_LIMIT_API: rateLimit('principal', { points: 6000, seconds: 60 }),
   ACCOUNT_DELETION_GRACE_DAYS: days.max(3650).default(30),
+  TRASH_DAYS: days.max(3650).default(30),
   AUDIT_RETENTION_DAYS: days.max(36_500).default(365),
   ROLE: z.enum(['all', 'api', 'worker']).default('all'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -151,6 +152,8 @@ export interface Config {
     /** Between asking for the deletion of an account and its erasure. */
     readonly accountDeletionGraceDays: number;
     /** null: for ever. */
+    /** How long drives keep what was deleted; 0: not at all. */
+    readonly trashDays: number;
     readonly auditDays: number | null;
   };
   readonly role: 'all' | 'api' | 'worker';
@@ -207,6 +210,7 @@ export function loadConfig(variables: Record<string, string | undefined> = proce
     rateLimits: { auth: env.RATE_LIMIT_AUTH, upload: env.RATE_LIMIT_UPLOAD, api: env.RATE_LIMIT_API },
     retention: {
       accountDeletionGraceDays: env.ACCOUNT_DELETION_GRACE_DAYS,
+      trashDays: env.TRASH_DAYS,
       auditDays: env.AUDIT_RETENTION_DAYS === 0 ? null : env.AUDIT_RETENTION_DAYS,
     },
     role: env.ROLE,

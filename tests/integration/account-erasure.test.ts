@@ -5,7 +5,7 @@ import {
   eraseJob,
   eraseTracesJob,
 } from '../../src/features/account/index.ts';
-import { AuditRepository } from '../../src/features/audit/index.ts';
+import { AuditRepository, SYSTEM_ACTOR, SYSTEM_ORIGIN } from '../../src/features/audit/index.ts';
 import { LedgerRepository } from '../../src/features/ledger/index.ts';
 import { newId } from '../../src/platform/crypto/random.ts';
 import { UnitOfWork } from '../../src/platform/db/unit-of-work.ts';
@@ -242,15 +242,7 @@ function service(dieAt = Number.POSITIVE_INFINITY, repository = new ErasureRepos
 }
 
 function commitOf({ uploadId, objectKey, path }: { uploadId: string; objectKey: string; path: string }) {
-  const audit = {
-    action: 'file.upload',
-    actorType: 'key',
-    actorId: null,
-    accessKeyId: null,
-    ip: null,
-    userAgent: null,
-    requestId: null,
-  };
+  const record = { action: 'file.upload', reason: 'upload', actor: SYSTEM_ACTOR, origin: SYSTEM_ORIGIN } as const;
   const file = {
     sizeBytes: 5,
     sha256: '0'.repeat(64),
@@ -260,7 +252,7 @@ function commitOf({ uploadId, objectKey, path }: { uploadId: string; objectKey: 
     extension: 'bin',
     tags: null,
   };
-  return { uploadId, objectKey, stem: path, suffix: '', ...file, audit };
+  return { uploadId, objectKey, stem: path, suffix: '', ...file, record };
 }
 
 /** Rows in every table that hold one of these ids, but the audit log's. */
@@ -301,7 +293,7 @@ async function snapshot(userId: string) {
   const audit = await a.database.prisma.auditLog.findMany({ where: { actorId: userId }, orderBy: { id: 'asc' } });
   const objects: string[] = [];
   for (const { prefix } of spaces) for await (const { key } of a.infrastructure.store.list(prefix)) objects.push(key);
-  expect(objects).toHaveLength(3);
+  expect(objects).toHaveLength(4);
   return { objects: objects.toSorted(), rows: await rowsWith([userId, ...spaces.map(({ id }) => id)]), spaces, audit };
 }
 

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError } from '../../src/errors/app-error.ts';
+import { SYSTEM_ACTOR, SYSTEM_ORIGIN } from '../../src/features/audit/index.ts';
 import {
   type ConflictPolicy,
+  FileLedgerRepository,
   LedgerRepository,
   LedgerService,
   TombstoneRepository,
@@ -13,7 +15,7 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { auditSpace, createTestSpace, type TestSpace } from '../support/spaces.ts';
 
 const log = silentLogger();
-const AUDIT = { actorType: 'key', actorId: null, accessKeyId: null, ip: null, userAgent: null, requestId: null };
+const AUDIT = { actor: SYSTEM_ACTOR, origin: SYSTEM_ORIGIN } as const;
 const MANY = { bytes: 1_000_000, objects: 1000 };
 
 let testDatabase: TestDatabase;
@@ -56,12 +58,18 @@ async function commit(reservation: Awaited<ReturnType<typeof reserve>>, path: st
     category: 'document',
     extension: 'txt',
     tags: null,
-    audit: { action: 'file.upload', ...AUDIT },
+    record: { action: 'file.upload', reason: 'upload', ...AUDIT },
   });
 }
 
 async function upload(space: TestSpace, path: string, bytes: number, conflict: ConflictPolicy = 'replace', index = 0) {
   return commit(await reserve(space, path, bytes, conflict, index), path, bytes, index);
+}
+
+/** Deletes for good, as a pocket does. */
+function deleteFiles(space: TestSpace, paths: readonly string[]) {
+  const refs = paths.map((path) => ({ path }));
+  return new FileLedgerRepository(database, { driveTrashDays: 30 }).delete(space.id, refs, AUDIT);
 }
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
@@ -125,7 +133,7 @@ describe('the quota ledger', () => {
     const space = await createTestSpace(database, { bytes: 100, objects: 5 });
     await upload(space, 'a.txt', 100);
     const held = await reserve(space, 'a.txt', 100);
-    await ledger().delete(space.id, ['a.txt'], AUDIT);
+    await deleteFiles(space, ['a.txt']);
     await upload(space, 'thief.txt', 60);
     expect(await codeOf(commit(held, 'a.txt', 100))).toBe('QUOTA_EXCEEDED');
     expect(await auditSpace(database, space.id)).toMatchObject({
@@ -273,9 +281,7 @@ describe('the quota ledger', () => {
     const space = await createTestSpace(database, MANY);
     await upload(space, 'a.txt', 5);
     await upload(space, 'b.txt', 6);
-    const both = await Promise.all(
-      [0, 1].map((i) => ledger(i).delete(space.id, ['a.txt', 'b.txt', 'none.txt'], AUDIT)),
-    );
+    const both = await Promise.all([0, 1].map(() => deleteFiles(space, ['a.txt', 'b.txt', 'none.txt'])));
     expect(
       both
         .flat()
@@ -312,7 +318,7 @@ describe('the quota ledger', () => {
         const model = new Map<string, number>();
         for (const action of steps) {
           if (action.kind === 'delete') {
-            const gone = await ledger().delete(space.id, [action.path], AUDIT);
+            const gone = await deleteFiles(space, [action.path]);
             expect(gone.length).toBe(model.delete(action.path) ? 1 : 0);
             continue;
           }

@@ -24,35 +24,80 @@ export async function createTestSpace(
   return { id, prefix, ownerId };
 }
 
-/** The space's counters, and what rows and reservations add up to: the two must agree at every instant. */
+/** What the rows of a space add up to, beside the counters that must say the same. */
+const SUMS = {
+  used_bytes: `(SELECT coalesce(sum(size_bytes), 0) FROM files WHERE space_id = $1) + (SELECT coalesce(sum(size_bytes), 0) FROM file_versions WHERE space_id = $1)`,
+  used_objects: `(SELECT count(*) FROM files WHERE space_id = $1) + (SELECT count(*) FROM file_versions WHERE space_id = $1)`,
+  trash_bytes: `(SELECT coalesce(sum(size_bytes), 0) FROM files WHERE space_id = $1 AND deleted_at IS NOT NULL)`,
+  trash_objects: `(SELECT count(*) FROM files WHERE space_id = $1 AND deleted_at IS NOT NULL)`,
+  version_bytes: `(SELECT coalesce(sum(size_bytes), 0) FROM file_versions WHERE space_id = $1)`,
+  version_objects: `(SELECT count(*) FROM file_versions WHERE space_id = $1)`,
+  reserved_bytes: `(SELECT coalesce(sum(reserved_bytes), 0) FROM uploads WHERE space_id = $1) + (SELECT coalesce(sum(held_bytes), 0) FROM reservations WHERE space_id = $1)`,
+  reserved_objects: `(SELECT coalesce(sum(reserved_objects), 0) FROM uploads WHERE space_id = $1) + (SELECT coalesce(sum(held_objects), 0) FROM reservations WHERE space_id = $1)`,
+  folder_count: `(SELECT count(*) FROM folders WHERE space_id = $1)`,
+} as const;
+
+/** The same sums once more, by the byte ledger and by the rollups; each must equal the counter that it names. */
+const MIRRORS = {
+  'ledger of bytes': ['used_bytes', `SELECT sum(delta_bytes) FROM usage_entries WHERE space_id = $1`],
+  'ledger of objects': ['used_objects', `SELECT sum(delta_objects) FROM usage_entries WHERE space_id = $1`],
+  'ledger of the trash': ['trash_bytes', `SELECT sum(delta_trash_bytes) FROM usage_entries WHERE space_id = $1`],
+  'ledger of versions': ['version_bytes', `SELECT sum(delta_version_bytes) FROM usage_entries WHERE space_id = $1`],
+  'days by bytes': ['used_bytes', `SELECT sum(added_bytes - removed_bytes) FROM usage_daily WHERE space_id = $1`],
+  'days by objects': [
+    'used_objects',
+    `SELECT sum(added_objects - removed_objects) FROM usage_daily WHERE space_id = $1`,
+  ],
+} as const;
+
+const AUDIT_SPACE = {
+  name: 'test_audit_space',
+  text: `SELECT s.*, (SELECT count(*) FROM uploads WHERE space_id = $1) AS uploads,
+    ${Object.entries(SUMS).map(([name, sum]) => `(${sum})::bigint AS "sum ${name}"`)},
+    ${Object.entries(MIRRORS).map(([name, [, sum]]) => `coalesce((${sum}), 0)::bigint AS "${name}"`)},
+    (SELECT count(*) FROM (
+      (SELECT category, count(*) AS files, sum(size_bytes) AS bytes FROM files WHERE space_id = $1 AND deleted_at IS NULL GROUP BY category
+       EXCEPT SELECT category, files, bytes FROM space_categories WHERE space_id = $1)
+      UNION ALL
+      (SELECT category, files, bytes FROM space_categories WHERE space_id = $1 AND (files <> 0 OR bytes <> 0)
+       EXCEPT SELECT category, count(*), sum(size_bytes) FROM files WHERE space_id = $1 AND deleted_at IS NULL GROUP BY category)
+    ) differing) AS "differing categories",
+    (SELECT count(*) FROM folders f LEFT JOIN folders p ON p.id = f.parent_id
+     WHERE f.space_id = $1 AND coalesce(p.path, '') <> path_parent(f.path)) AS "misplaced folders",
+    (SELECT count(*) FROM files f WHERE f.space_id = $1 AND f.deleted_at IS NULL AND path_parent(f.path) <> '' AND s.kind = 'DRIVE'
+     AND NOT EXISTS (SELECT 1 FROM folders p WHERE p.space_id = $1 AND p.path = path_parent(f.path))) AS "files without a folder",
+    (SELECT count(*) FROM object_tombstones t WHERE EXISTS (SELECT 1 FROM files f WHERE f.object_key = t.object_key)
+     OR EXISTS (SELECT 1 FROM file_versions v WHERE v.object_key = t.object_key)) AS "buried alive"
+    FROM spaces s WHERE s.id = $1`,
+};
+
+/**
+ * The space's counters, and whether rows, reservations, byte ledger and rollups add up to them, as they must at every
+ * instant: `faults` names what does not.
+ */
 export async function auditSpace(database: Database, spaceId: string) {
-  const [row] = await database.query<Record<string, number>>(
-    {
-      name: 'test_audit_space',
-      text: `SELECT s.used_bytes, s.used_objects, s.reserved_bytes, s.reserved_objects, s.quota_bytes, s.quota_objects,
-          (SELECT coalesce(sum(size_bytes), 0)::bigint FROM files f WHERE f.space_id = s.id) AS file_bytes,
-          (SELECT count(*) FROM files f WHERE f.space_id = s.id) AS file_count,
-          (SELECT coalesce(sum(delta_bytes), 0)::bigint FROM usage_entries u WHERE u.space_id = s.id) AS ledger_bytes,
-          (SELECT coalesce(sum(delta_objects), 0)::bigint FROM usage_entries u WHERE u.space_id = s.id) AS ledger_objects,
-          (SELECT coalesce(sum(reserved_bytes), 0)::bigint FROM uploads u WHERE u.space_id = s.id) AS upload_bytes,
-          (SELECT count(*) FROM uploads u WHERE u.space_id = s.id) AS upload_count
-        FROM spaces s WHERE s.id = $1`,
-    },
-    [spaceId],
-  );
+  const [row] = await database.query<Record<string, number>>(AUDIT_SPACE, [spaceId]);
   if (!row) throw new Error('no such space');
   const of = (name: string) => row[name] ?? Number.NaN;
+  const faults = [
+    ...Object.keys(SUMS).filter((name) => of(name) !== of(`sum ${name}`)),
+    ...Object.entries(MIRRORS).flatMap(([name, [counter]]) => (of(name) === of(counter) ? [] : [name])),
+    ...['differing categories', 'misplaced folders', 'files without a folder', 'buried alive'].filter(
+      (name) => of(name) !== 0,
+    ),
+  ];
   return {
     usedBytes: of('used_bytes'),
     usedObjects: of('used_objects'),
     reservedBytes: of('reserved_bytes'),
     reservedObjects: of('reserved_objects'),
-    uploads: of('upload_count'),
-    consistent:
-      of('used_bytes') === of('file_bytes') &&
-      of('used_objects') === of('file_count') &&
-      of('used_bytes') === of('ledger_bytes') &&
-      of('used_objects') === of('ledger_objects') &&
-      of('reserved_bytes') === of('upload_bytes'),
+    trashBytes: of('trash_bytes'),
+    trashObjects: of('trash_objects'),
+    versionBytes: of('version_bytes'),
+    versionObjects: of('version_objects'),
+    folders: of('folder_count'),
+    uploads: of('uploads'),
+    faults,
+    consistent: faults.length === 0,
   };
 }

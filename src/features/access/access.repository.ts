@@ -41,7 +41,9 @@ export interface SessionState {
 
 const SPACE_JSON = `json_build_object('id', sp.id, 'kind', sp.kind, 'prefix', sp.prefix,
       'quotaBytes', sp.quota_bytes, 'quotaObjects', sp.quota_objects, 'usedBytes', sp.used_bytes, 'usedObjects', sp.used_objects,
-      'reservedBytes', sp.reserved_bytes, 'reservedObjects', sp.reserved_objects, 'updatedAt', sp.updated_at)`;
+      'reservedBytes', sp.reserved_bytes, 'reservedObjects', sp.reserved_objects, 
+      'trashBytes', sp.trash_bytes, 'trashObjects', sp.trash_objects, 'versionBytes', sp.version_bytes, 'versionObjects', sp.version_objects,
+      'trashDays', sp.trash_days, 'versionsKept', sp.versions_kept, 'updatedAt', sp.updated_at)`;
 
 const FIND_KEYS = {
   name: 'access_find_keys',

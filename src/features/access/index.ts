@@ -9,3 +9,4 @@ export {
   type PrincipalFor,
   type SpaceSnapshot,
 } from './principal.ts';
+export { scopeOf } from './space-scope.ts';

@@ -15,6 +15,10 @@ export interface SpaceSnapshot extends SpaceCounters {
   readonly id: string;
   readonly kind: 'KEY' | 'DRIVE';
   readonly prefix: string;
+  /** How long deleted files stay, in days; null: as the server does for this kind. */
+  readonly trashDays: number | null;
+  /** How many older contents of each file stay. */
+  readonly versionsKept: number;
   readonly updatedAt: Date;
 }
 

@@ -236,6 +236,12 @@ export function toSpaceSnapshot(row: Prisma.SpaceGetPayload<object>): SpaceSnaps
     usedObjects: Number(row.usedObjects),
     reservedBytes: Number(row.reservedBytes),
     reservedObjects: Number(row.reservedObjects),
+    trashBytes: Number(row.trashBytes),
+    trashObjects: Number(row.trashObjects),
+    versionBytes: Number(row.versionBytes),
+    versionObjects: Number(row.versionObjects),
+    trashDays: row.trashDays,
+    versionsKept: row.versionsKept,
     updatedAt: row.updatedAt,
   };
 }

@@ -34,6 +34,25 @@ export const AUDIT_ACTIONS = [
   'file.download',
   'file.link',
   'file.delete',
+  'file.copy',
+  'file.move',
+  'file.tag',
+  'file.zip',
+  'file.restore',
+  'file.purge',
+  'file.version_restore',
+  'file.version_delete',
+  'folder.create',
+  'folder.move',
+  'folder.delete',
+  'share.create',
+  'share.change',
+  'share.delete',
+  'link.create',
+  'link.delete',
+  'link.download',
+  'link.upload',
+  'space.settings_changed',
   'admin.user_disable',
   'admin.user_enable',
   'admin.role_change',
@@ -66,7 +85,10 @@ export interface AuditEntry {
   readonly origin: AuditOrigin;
   /** The key that it is about, where that is not the actor. */
   readonly accessKeyId?: string;
-  readonly subject?: { readonly type: 'user' | 'request' | 'key' | 'file'; readonly id: string };
+  readonly subject?: {
+    readonly type: 'user' | 'request' | 'key' | 'file' | 'folder' | 'share' | 'link' | 'space';
+    readonly id: string;
+  };
   /** Never a secret. */
   readonly metadata?: Readonly<Record<string, string | number | boolean | null>>;
 }

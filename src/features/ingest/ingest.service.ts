@@ -5,8 +5,14 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
-import type { AuditActor, AuditOrigin } from '../audit/index.ts';
-import type { ConflictPolicy, LedgerService, Reservation, SpaceCounters } from '../ledger/index.ts';
+import type {
+  CommitRecord,
+  ConflictPolicy,
+  LedgerService,
+  Reservation,
+  SpaceCounters,
+  SpaceScope,
+} from '../ledger/index.ts';
 import { ANNOUNCED_SLACK_BYTES, prepend, readHead } from './body-head.ts';
 import { type Category, categoryOf, contentTypeOf } from './content-type.ts';
 import { extensionOf, fileNameFault, normalizeFileName, splitForNumber } from './file-name.ts';
@@ -17,9 +23,11 @@ import { ReservedBody } from './reserved-body.ts';
 const SMALL_BYTES = 64 * 1024;
 
 export interface IngestInput {
-  readonly space: { readonly id: string; readonly prefix: string };
-  readonly actor: AuditActor;
-  readonly origin: AuditOrigin;
+  readonly scope: SpaceScope;
+  /** How the audit log calls it; `file.upload` unless told. */
+  readonly action?: CommitRecord['action'] | undefined;
+  /** Room is drawn from this reservation and from nowhere else. */
+  readonly reservationId?: string | undefined;
   readonly fileName: string;
   /** As the client says; replaced by what the name stands for where it says nothing. */
   readonly contentType: string | undefined;
@@ -29,6 +37,23 @@ export interface IngestInput {
   readonly body: Readable;
   /** The length that the client's framing tells, where it does; the body may be a little shorter. */
   readonly announcedBytes: number | undefined;
+}
+
+/** Content that is in the store already. */
+export interface CopySource {
+  readonly objectKey: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly etag: string;
+  readonly contentType: string;
+}
+
+export interface CopyInput {
+  readonly scope: SpaceScope;
+  readonly source: CopySource;
+  readonly fileName: string;
+  readonly conflict: ConflictPolicy;
+  readonly tags: readonly string[];
 }
 
 /** A file as the ledger took it in. */
@@ -63,10 +88,19 @@ export interface IngestDependencies {
   readonly log: Logger;
 }
 
+interface Target {
+  readonly path: string;
+  readonly conflict: ConflictPolicy;
+  readonly contentType: string;
+  readonly reservationId?: string | undefined;
+}
+
 interface Stored {
   readonly reservation: Reservation;
   readonly sizeBytes: number;
   readonly sha256: string;
+  /** The SHA-256 unless told. */
+  readonly etag?: string;
 }
 
 /** The one way in: every entrance for bytes ends here (DESIGN.md point 1). */
@@ -85,20 +119,33 @@ export class IngestService {
   async stage(input: IngestInput): Promise<StagedFile> {
     // The body may break while nobody listens, between one step and the next; each step sees it when it reads on.
     input.body.on('error', () => undefined);
-    const path = normalizeFileName(input.fileName);
-    const fault = fileNameFault(path);
-    if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: 'fileName', message: fault }] });
+    const path = checkedName(input.fileName);
     const contentType = contentTypeOf(path, input.contentType);
-    const target = { path, conflict: input.conflict, contentType };
-    const { refusals } = this.#deps;
-    const stored = await refusals.noted(input, path, () => this.#store(input, target));
+    const { conflict, reservationId } = input;
+    const target = { path, conflict, contentType, reservationId };
+    const stored = await this.#deps.refusals.noted(input.scope, path, () => this.#store(input, target));
     return this.#staged(input, target, stored);
   }
 
-  async #store(
-    input: IngestInput,
-    target: { path: string; conflict: ConflictPolicy; contentType: string },
-  ): Promise<Stored> {
+  /**
+   * Copies content inside the store to a new name; pays quota as an upload does.
+   * Errors: VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, and those of the store: `ObjectNotFoundError` when the
+   * source has been removed meanwhile.
+   */
+  async copy({ scope, source, fileName, conflict, tags }: CopyInput): Promise<IngestedFile> {
+    const path = checkedName(fileName);
+    const { contentType, sizeBytes, sha256, etag } = source;
+    const { ledger, store, refusals } = this.#deps;
+    const target = { path, conflict, contentType };
+    return refusals.noted(scope, path, async () => {
+      const reservation = await ledger.reserve(scope.space, { ...target, bytes: sizeBytes });
+      await this.#guarded(reservation, () => store.copy(source.objectKey, reservation.objectKey));
+      const stored = { reservation, sizeBytes, sha256, etag };
+      return this.#commit(target, stored, { ...scope, tags, reason: 'copy', action: 'file.copy' });
+    });
+  }
+
+  async #store(input: IngestInput, target: Target): Promise<Stored> {
     const { announcedBytes, body } = input;
     this.#refuseLarger((announcedBytes ?? 0) - ANNOUNCED_SLACK_BYTES);
     if (announcedBytes !== undefined && announcedBytes > SMALL_BYTES) {
@@ -110,7 +157,7 @@ export class IngestService {
         return await this.#storeStream(input, target, announcedBytes ?? head.bytes.length, prepend(head.bytes, body));
       }
       this.#refuseLarger(head.bytes.length);
-      const reservation = await this.#deps.ledger.reserve(input.space, { ...target, bytes: head.bytes.length });
+      const reservation = await this.#deps.ledger.reserve(input.scope.space, { ...target, bytes: head.bytes.length });
       return await this.#guarded(reservation, async () => {
         await this.#deps.store.put(reservation.objectKey, head.bytes, {
           contentType: target.contentType,
@@ -125,11 +172,7 @@ export class IngestService {
   }
 
   /** A body that would just not fit as announced gets what is free, and is refused only when it really needs more. */
-  async #storeAnnounced(
-    input: IngestInput,
-    target: { path: string; conflict: ConflictPolicy; contentType: string },
-    bytes: number,
-  ): Promise<Stored> {
+  async #storeAnnounced(input: IngestInput, target: Target, bytes: number): Promise<Stored> {
     try {
       return await this.#storeStream(input, target, bytes, input.body);
     } catch (refusal) {
@@ -146,14 +189,9 @@ export class IngestService {
     }
   }
 
-  async #storeStream(
-    input: IngestInput,
-    target: { path: string; conflict: ConflictPolicy; contentType: string },
-    bytes: number,
-    source: Readable,
-  ): Promise<Stored> {
+  async #storeStream(input: IngestInput, target: Target, bytes: number, source: Readable): Promise<Stored> {
     const { ledger, store, budget, maxFileBytes } = this.#deps;
-    const reservation = await ledger.reserve(input.space, { ...target, bytes });
+    const reservation = await ledger.reserve(input.scope.space, { ...target, bytes });
     return this.#guarded(reservation, async () => {
       const reserved = new ReservedBody({
         reservedBytes: bytes,
@@ -188,46 +226,34 @@ export class IngestService {
     }
   }
 
-  #staged(input: IngestInput, target: { path: string; contentType: string }, stored: Stored): StagedFile {
-    const { reservation, sizeBytes, sha256 } = stored;
+  #staged(input: IngestInput, target: Target, stored: Stored): StagedFile {
     let settled = false;
     return {
-      sizeBytes,
+      sizeBytes: stored.sizeBytes,
       commit: async () => {
         settled = true;
-        const file = {
-          sizeBytes,
-          sha256,
-          etag: sha256,
-          contentType: target.contentType,
-          category: categoryOf(target.path, target.contentType),
-          extension: extensionOf(target.path).toLowerCase(),
-        };
-        const { actor, origin } = input;
-        const { ledger, refusals } = this.#deps;
-        const committed = await refusals.noted(input, target.path, () =>
-          ledger.commit(reservation, {
-            ...file,
-            ...splitForNumber(target.path),
-            tags: input.tags,
-            audit: {
-              action: 'file.upload',
-              actorType: actor.type,
-              actorId: actor.id,
-              accessKeyId: actor.accessKeyId,
-              ...origin,
-            },
-          }),
+        const { scope, tags, action = 'file.upload' } = input;
+        return this.#deps.refusals.noted(scope, target.path, () =>
+          this.#commit(target, stored, { ...scope, tags, reason: 'upload', action }),
         );
-        const { fileId: id, path, tags, uploadedAt, counters } = committed;
-        return { id, path, ...file, tags, uploadedAt, counters };
       },
       abort: async () => {
         if (settled) return;
         settled = true;
-        await this.#release(reservation);
+        await this.#release(stored.reservation);
       },
     };
+  }
+
+  async #commit(
+    { path: wanted, contentType }: Target,
+    { reservation, sizeBytes, sha256, etag = sha256 }: Stored,
+    { tags, ...record }: CommitRecord & { readonly tags: readonly string[] | null },
+  ): Promise<IngestedFile> {
+    const file = { sizeBytes, sha256, etag, contentType, ...namedAs(wanted, contentType) };
+    const committed = await this.#deps.ledger.commit(reservation, { ...file, ...splitForNumber(wanted), tags, record });
+    const { fileId: id, path, uploadedAt, counters } = committed;
+    return { id, path, ...file, tags: committed.tags, uploadedAt, counters };
   }
 
   async #release(reservation: Reservation): Promise<void> {
@@ -246,6 +272,22 @@ export class IngestService {
     const { maxFileBytes } = this.#deps;
     if (bytes > maxFileBytes) throw new AppError('FILE_TOO_LARGE', { details: { maxBytes: maxFileBytes } });
   }
+}
+
+/** The name as a path in a space. Errors: VALIDATION_FAILED. */
+export function checkedName(fileName: string): string {
+  const path = normalizeFileName(fileName);
+  const fault = fileNameFault(path);
+  if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: 'fileName', message: fault }] });
+  return path;
+}
+
+/** What a file is by its name. */
+export function namedAs(
+  path: string,
+  contentType: string,
+): { readonly category: Category; readonly extension: string } {
+  return { category: categoryOf(path, contentType), extension: extensionOf(path).toLowerCase() };
 }
 
 /** Bytes that were missing, if it was for want of bytes that a reservation was refused. */

@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
-import type { AuditActor, AuditOrigin, AuditRecorder } from '../audit/index.ts';
+import type { AuditRecorder } from '../audit/index.ts';
+import type { SpaceScope } from '../ledger/index.ts';
 
 const ONE_EVERY_MS = 60_000;
 const MAX_SPACES = 10_000;
@@ -32,11 +33,7 @@ export class QuotaRefusals {
   }
 
   /** Does the work; when the quota refuses it, that is recorded before it is thrown on. */
-  async noted<T>(
-    by: { readonly space: { readonly id: string }; readonly actor: AuditActor; readonly origin: AuditOrigin },
-    fileName: string,
-    work: () => Promise<T>,
-  ): Promise<T> {
+  async noted<T>(by: SpaceScope, fileName: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
@@ -51,7 +48,7 @@ export class QuotaRefusals {
   }
 
   async #record(
-    { space, actor, origin }: { space: { readonly id: string }; actor: AuditActor; origin: AuditOrigin },
+    { space, actor, origin }: SpaceScope,
     metadata: Readonly<Record<string, string | number>>,
   ): Promise<void> {
     try {

@@ -1,6 +1,19 @@
+export { FileLedgerRepository } from './file-ledger.repository.ts';
+export { FolderLedgerRepository } from './folder-ledger.repository.ts';
 export { expireReservationsJob, purgeTombstonesJob, registerLedgerJobs } from './ledger.jobs.ts';
 export { LedgerRepository } from './ledger.repository.ts';
 export { LedgerService, type Reservation } from './ledger.service.ts';
-export { CONFLICT_POLICIES, type ConflictPolicy, type SpaceCounters } from './ledger.ts';
+export {
+  CONFLICT_POLICIES,
+  type CommitRecord,
+  type ConflictPolicy,
+  type DeletedFile,
+  type FileRef,
+  type LedgerAudit,
+  type SpaceCounters,
+  type SpaceScope,
+} from './ledger.ts';
+export { fileExists, quotaExceeded, tooManyFolders } from './ledger-faults.ts';
+export { ReservationRepository } from './reservation.repository.ts';
 export { TombstoneRepository } from './tombstone.repository.ts';
 export { TombstoneService } from './tombstone.service.ts';

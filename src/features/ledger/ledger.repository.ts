@@ -1,15 +1,15 @@
 import { newId } from '../../platform/crypto/random.ts';
 import type { Database } from '../../platform/db/database.ts';
 import type {
-  CommitAudit,
   CommitInput,
   CommitOutcome,
-  DeletedFile,
   GrowOutcome,
+  QuotaCounters,
   ReserveInput,
   ReserveOutcome,
   SpaceCounters,
 } from './ledger.ts';
+import { auditColumns } from './ledger-audit.ts';
 
 interface CounterColumns {
   readonly quota_bytes: number;
@@ -18,6 +18,13 @@ interface CounterColumns {
   readonly used_objects: number;
   readonly reserved_bytes: number;
   readonly reserved_objects: number;
+}
+
+interface PartColumns {
+  readonly trash_bytes: number;
+  readonly trash_objects: number;
+  readonly version_bytes: number;
+  readonly version_objects: number;
 }
 
 interface ReserveRow extends CounterColumns {
@@ -33,7 +40,7 @@ interface GrowRow extends CounterColumns {
   readonly requested_bytes: number;
 }
 
-interface CommitRow extends CounterColumns {
+interface CommitRow extends CounterColumns, PartColumns {
   readonly upload_id: string;
   readonly outcome: CommitOutcome['outcome'];
   readonly file_id: string;
@@ -46,9 +53,8 @@ interface CommitRow extends CounterColumns {
 
 const RESERVE = { name: 'ledger_reserve', text: 'SELECT * FROM ledger_reserve($1, $2, $3)' };
 const GROW = { name: 'ledger_grow', text: 'SELECT * FROM ledger_grow($1, $2, $3, $4)' };
-const COMMIT = { name: 'ledger_commit', text: 'SELECT * FROM ledger_commit($1, $2)' };
+const COMMIT = { name: 'ledger_commit_files', text: 'SELECT * FROM ledger_commit_files($1, $2)' };
 const RELEASE = { name: 'ledger_release', text: 'SELECT ledger_release($1, $2, $3)' };
-const DELETE = { name: 'ledger_delete', text: 'SELECT * FROM ledger_delete($1, $2, $3)' };
 const EXPIRE = { name: 'ledger_expire', text: 'SELECT ledger_expire($1) AS expired' };
 
 const RENEW = {
@@ -60,13 +66,11 @@ const RENEW = {
 
 const FIND_OVERDUE = {
   name: 'ledger_find_overdue',
-  text: `SELECT DISTINCT space_id FROM uploads WHERE lease_expires_at <= now() LIMIT 500`,
+  text: `SELECT space_id FROM uploads WHERE lease_expires_at <= now()
+    UNION SELECT space_id FROM reservations WHERE expires_at <= now() LIMIT 500`,
 };
 
-/**
- * The ledger's statements. Each is one call of a function of migration `ledger`, which locks the space first; nothing
- * else in the code writes counters, reservations or the living names of a space.
- */
+/** Uploads: reserve, grow, commit, release. Each is one call of a function of the ledger, which locks the space first. */
 export class LedgerRepository {
   readonly #database: Database;
 
@@ -88,6 +92,7 @@ export class LedgerRepository {
         object_key: item.objectKey,
         content_type: item.contentType,
         bytes: item.bytes,
+        reservation_id: item.reservationId,
       })),
     );
     const rows = await this.#database.query<ReserveRow>(RESERVE, [spaceId, json, leaseSeconds]);
@@ -119,8 +124,9 @@ export class LedgerRepository {
         extension: item.extension,
         tags: item.tags,
         audit_id: newId(),
-        action: item.audit.action,
-        ...auditColumns(item.audit),
+        reason: item.record.reason,
+        action: item.record.action,
+        ...auditColumns(item.record),
       })),
     );
     const rows = await this.#database.query<CommitRow>(COMMIT, [spaceId, json]);
@@ -132,23 +138,12 @@ export class LedgerRepository {
     await this.#database.query(RELEASE, [spaceId, uploadId, objectKey]);
   }
 
-  /** Takes the files of these paths out of the space; answers those that were there. */
-  async delete(spaceId: string, paths: readonly string[], audit: Omit<CommitAudit, 'action'>): Promise<DeletedFile[]> {
-    const items = [...new Set(paths)].map((path) => ({ path, usage_id: newId(), audit_id: newId() }));
-    const rows = await this.#database.query<{ file_id: string; path: string; size_bytes: number }>(DELETE, [
-      spaceId,
-      JSON.stringify(items),
-      JSON.stringify(auditColumns(audit)),
-    ]);
-    return rows.map((row) => ({ fileId: row.file_id, path: row.path, sizeBytes: row.size_bytes }));
-  }
-
   /** Puts the leases of transfers that are under way off by `leaseSeconds` from now. */
   async renew(uploadIds: readonly string[], leaseSeconds: number): Promise<void> {
     await this.#database.query(RENEW, [uploadIds, leaseSeconds]);
   }
 
-  /** Frees what overdue leases hold, up to 500 spaces a call; answers how many uploads. */
+  /** Frees what overdue leases and reservations hold, up to 500 spaces a call; answers how many. */
   async expireOverdue(): Promise<number> {
     const spaces = await this.#database.query<{ space_id: string }>(FIND_OVERDUE, []);
     let expired = 0;
@@ -160,7 +155,7 @@ export class LedgerRepository {
   }
 }
 
-function toCounters(row: CounterColumns): SpaceCounters {
+function toCounters(row: CounterColumns): QuotaCounters {
   return {
     quotaBytes: row.quota_bytes,
     quotaObjects: row.quota_objects,
@@ -168,6 +163,16 @@ function toCounters(row: CounterColumns): SpaceCounters {
     usedObjects: row.used_objects,
     reservedBytes: row.reserved_bytes,
     reservedObjects: row.reserved_objects,
+  };
+}
+
+function toSpaceCounters(row: CounterColumns & PartColumns): SpaceCounters {
+  return {
+    ...toCounters(row),
+    trashBytes: row.trash_bytes,
+    trashObjects: row.trash_objects,
+    versionBytes: row.version_bytes,
+    versionObjects: row.version_objects,
   };
 }
 
@@ -197,24 +202,13 @@ function toCommitOutcome(row: CommitRow): CommitOutcome {
         tags: row.tags,
         replaced: row.replaced,
         uploadedAt: row.uploaded_at,
-        counters: toCounters(row),
+        counters: toSpaceCounters(row),
       };
     case 'exists':
       return { outcome: 'exists', fileId: row.file_id };
     case 'refused':
       return { outcome: 'refused', requestedBytes: row.requested_bytes, counters: toCounters(row) };
     default:
-      return { outcome: 'gone' };
+      return { outcome: row.outcome };
   }
-}
-
-function auditColumns(audit: Omit<CommitAudit, 'action'>): Record<string, string | null> {
-  return {
-    actor_type: audit.actorType,
-    actor_id: audit.actorId,
-    access_key_id: audit.accessKeyId,
-    ip: audit.ip,
-    user_agent: audit.userAgent,
-    request_id: audit.requestId,
-  };
 }

@@ -3,16 +3,8 @@ import { newId } from '../../platform/crypto/random.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import { LEASE_SECONDS, LeaseKeeper } from './lease-keeper.ts';
 import type { LedgerRepository } from './ledger.repository.ts';
-import type {
-  CommitAudit,
-  CommitInput,
-  CommitOutcome,
-  ConflictPolicy,
-  DeletedFile,
-  ReserveInput,
-  ReserveOutcome,
-  SpaceCounters,
-} from './ledger.ts';
+import type { CommitInput, CommitOutcome, ConflictPolicy, ReserveInput, ReserveOutcome } from './ledger.ts';
+import { fileExists, quotaExceeded, tooManyFolders } from './ledger-faults.ts';
 import { SpaceLane } from './space-lane.ts';
 
 export interface LedgerDependencies {
@@ -59,6 +51,7 @@ export class LedgerService {
       readonly conflict: ConflictPolicy;
       readonly contentType: string;
       readonly bytes: number;
+      readonly reservationId?: string | undefined;
     },
   ): Promise<Reservation> {
     const uploadId = newId();
@@ -81,8 +74,8 @@ export class LedgerService {
   }
 
   /**
-   * Turns a stored object into a file in one statement. Errors: FILE_EXISTS, QUOTA_EXCEEDED, DEPENDENCY_UNAVAILABLE;
-   * after each of these three the upload is released. When the database's answer is lost the outcome is open: the lease
+   * Turns a stored object into a file in one statement. Errors: FILE_EXISTS, QUOTA_EXCEEDED, CONFLICT (folders),
+   * DEPENDENCY_UNAVAILABLE; after each of these the upload is released. When the database's answer is lost the outcome is open: the lease
    * then ends by itself, and the object stays exactly if the commit took place.
    */
   async commit(reservation: Reservation, file: Omit<CommitInput, 'uploadId' | 'objectKey'>): Promise<Committed> {
@@ -92,6 +85,7 @@ export class LedgerService {
       if (answer.outcome === 'committed') return answer;
       if (answer.outcome === 'exists') throw fileExists(answer.fileId, `${file.stem}${file.suffix}`);
       if (answer.outcome === 'refused') throw quotaExceeded(answer.counters, answer.requestedBytes, 0);
+      if (answer.outcome === 'folders') throw tooManyFolders();
       throw leaseLost();
     } finally {
       this.#leases.drop(uploadId);
@@ -104,11 +98,6 @@ export class LedgerService {
     await this.#repository.release(reservation.spaceId, reservation.uploadId, reservation.objectKey);
   }
 
-  /** Takes up to 1000 files out of a space in one statement; answers those that were there. */
-  delete(spaceId: string, paths: readonly string[], audit: Omit<CommitAudit, 'action'>): Promise<DeletedFile[]> {
-    return this.#repository.delete(spaceId, paths, audit);
-  }
-
   /** The job that frees what dead processes held; answers how many uploads. */
   expireOverdue(): Promise<number> {
     return this.#repository.expireOverdue();
@@ -117,26 +106,6 @@ export class LedgerService {
   stop(): void {
     this.#leases.stop();
   }
-}
-
-function quotaExceeded(counters: SpaceCounters, requestedBytes: number, requestedObjects: number): AppError {
-  const { quotaBytes, quotaObjects, usedBytes, usedObjects, reservedBytes, reservedObjects } = counters;
-  const objectsAreShort = requestedObjects > 0 && usedObjects + reservedObjects + requestedObjects > quotaObjects;
-  return new AppError('QUOTA_EXCEEDED', {
-    details: objectsAreShort
-      ? {
-          limit: 'objects',
-          quota: quotaObjects,
-          used: usedObjects,
-          reserved: reservedObjects,
-          requested: requestedObjects,
-        }
-      : { limit: 'bytes', quota: quotaBytes, used: usedBytes, reserved: reservedBytes, requested: requestedBytes },
-  });
-}
-
-function fileExists(fileId: string, fileName: string): AppError {
-  return new AppError('FILE_EXISTS', { details: { id: fileId, fileName } });
 }
 
 function leaseLost(): AppError {

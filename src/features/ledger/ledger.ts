@@ -1,15 +1,26 @@
+import type { AuditActor, AuditOrigin } from '../audit/index.ts';
+
 /** What to do when the name is taken: replace the content, take another name, or refuse. */
 export const CONFLICT_POLICIES = ['replace', 'keepBoth', 'fail'] as const;
 export type ConflictPolicy = (typeof CONFLICT_POLICIES)[number];
 
-/** A space's counters as one statement left them. Bytes and counts are whole numbers below 2^53. */
-export interface SpaceCounters {
+/** What a quota allows and what of it is taken. Bytes and counts are whole numbers below 2^53. */
+export interface QuotaCounters {
   readonly quotaBytes: number;
   readonly quotaObjects: number;
   readonly usedBytes: number;
   readonly usedObjects: number;
   readonly reservedBytes: number;
   readonly reservedObjects: number;
+}
+
+/** A space's counters as one statement left them. */
+export interface SpaceCounters extends QuotaCounters {
+  /** Parts of used: what lies in the trash, and what is an older content of a file. */
+  readonly trashBytes: number;
+  readonly trashObjects: number;
+  readonly versionBytes: number;
+  readonly versionObjects: number;
 }
 
 export interface ReserveInput {
@@ -19,9 +30,11 @@ export interface ReserveInput {
   readonly objectKey: string;
   readonly contentType: string;
   readonly bytes: number;
+  /** Room is drawn from this reservation and from nowhere else. */
+  readonly reservationId?: string | undefined;
 }
 
-/** Counters are null where the space itself is gone. */
+/** Counters of a refusal are those of the reservation where one was named. */
 export type ReserveOutcome =
   | { readonly outcome: 'reserved' | 'gone' }
   | { readonly outcome: 'exists'; readonly fileId: string }
@@ -29,22 +42,30 @@ export type ReserveOutcome =
       readonly outcome: 'refused';
       readonly requestedBytes: number;
       readonly requestedObjects: number;
-      readonly counters: SpaceCounters;
+      readonly counters: QuotaCounters;
     };
 
 export type GrowOutcome =
   | { readonly outcome: 'grown' | 'gone' }
-  | { readonly outcome: 'refused'; readonly requestedBytes: number; readonly counters: SpaceCounters };
+  | { readonly outcome: 'refused'; readonly requestedBytes: number; readonly counters: QuotaCounters };
 
-/** The audit entry that commit writes with the file. */
-export interface CommitAudit {
-  readonly action: string;
-  readonly actorType: string;
-  readonly actorId: string | null;
-  readonly accessKeyId: string | null;
-  readonly ip: string | null;
-  readonly userAgent: string | null;
-  readonly requestId: string | null;
+/** What commit writes into the byte ledger and the audit log with the file. */
+export interface CommitRecord extends LedgerAudit {
+  readonly reason: 'upload' | 'copy';
+  readonly action: 'file.upload' | 'file.copy' | 'link.upload';
+}
+
+/** Who acts and from where, for the audit entries that the ledger writes with each change. */
+export interface LedgerAudit {
+  readonly actor: AuditActor;
+  readonly origin: AuditOrigin;
+  /** Joins the metadata of each entry: by which share or link somebody acts. Never a secret. */
+  readonly metadata?: Readonly<Record<string, string | number>> | undefined;
+}
+
+/** In which space somebody acts, as whom and from where. */
+export interface SpaceScope extends LedgerAudit {
+  readonly space: { readonly id: string; readonly prefix: string };
 }
 
 export interface CommitInput {
@@ -62,7 +83,7 @@ export interface CommitInput {
   readonly extension: string;
   /** null keeps the tags of a file that is replaced. */
   readonly tags: readonly string[] | null;
-  readonly audit: CommitAudit;
+  readonly record: CommitRecord;
 }
 
 export type CommitOutcome =
@@ -76,11 +97,66 @@ export type CommitOutcome =
       readonly counters: SpaceCounters;
     }
   | { readonly outcome: 'exists'; readonly fileId: string }
-  | { readonly outcome: 'refused'; readonly requestedBytes: number; readonly counters: SpaceCounters }
-  | { readonly outcome: 'gone' };
+  | { readonly outcome: 'refused'; readonly requestedBytes: number; readonly counters: QuotaCounters }
+  | { readonly outcome: 'folders' | 'gone' };
 
+/** Names a living file. */
+export type FileRef = { readonly path: string } | { readonly id: string };
+
+/** A file that was deleted. */
 export interface DeletedFile {
   readonly fileId: string;
   readonly path: string;
   readonly sizeBytes: number;
+  /** What usage went down by: 0 where it lies in the trash now, with its versions' bytes where they went too. */
+  readonly freedBytes: number;
+  readonly trashed: boolean;
 }
+
+/** Where a taken name may go to. */
+export interface NameTarget {
+  readonly path: string;
+  readonly conflict: ConflictPolicy;
+  /** As in `CommitInput`. */
+  readonly stem: string;
+  readonly suffix: string;
+}
+
+/** What becomes of a file's name and tags; what is absent stays. */
+export interface FileChange {
+  readonly to?: (NameTarget & { readonly category: string; readonly extension: string }) | undefined;
+  readonly tags?: readonly string[] | undefined;
+}
+
+export type ChangeOutcome =
+  | { readonly outcome: 'changed'; readonly path: string }
+  | { readonly outcome: 'exists'; readonly fileId: string; readonly path: string }
+  /** `stale`: name or content have changed since the caller looked. */
+  | { readonly outcome: 'gone' | 'stale' | 'folders' };
+
+/** One file in the trash and what to do if its place is taken. */
+export interface RestoreInput extends NameTarget {
+  readonly id: string;
+}
+
+export interface RestoreOutcome {
+  readonly outcome: 'restored' | 'gone' | 'exists' | 'folders';
+  readonly fileId: string;
+  readonly path: string;
+  /** Who has the name, where it is taken. */
+  readonly existingId: string | null;
+}
+
+export type MakeFolderOutcome =
+  | { readonly outcome: 'made' | 'exists'; readonly folderId: string }
+  | { readonly outcome: 'folders' | 'gone' };
+
+/** `begun`: more files than the limit; an operation is noted, whose job does the rest. */
+export type MoveFolderOutcome =
+  | { readonly outcome: 'moved' | 'begun'; readonly files: number }
+  | { readonly outcome: 'exists'; readonly folderId: string }
+  | { readonly outcome: 'gone' | 'stale' | 'inside' | 'long' | 'folders' };
+
+export type DeleteFolderOutcome =
+  | { readonly outcome: 'deleted' | 'begun'; readonly files: number; readonly freedBytes: number }
+  | { readonly outcome: 'gone' | 'stale' };

@@ -27,6 +27,11 @@ const FIND = {
   text: `SELECT ${COLUMNS} FROM files WHERE space_id = $1 AND path = $2 AND deleted_at IS NULL`,
 };
 
+const FIND_BY_ID = {
+  name: 'files_find_by_id',
+  text: `SELECT ${COLUMNS} FROM files WHERE space_id = $1 AND id = $2 AND deleted_at IS NULL`,
+};
+
 const FIND_MANY = {
   name: 'files_find_many',
   text: `SELECT ${COLUMNS} FROM files WHERE space_id = $1 AND path = ANY($2::text[]) AND deleted_at IS NULL`,
@@ -64,6 +69,11 @@ export class FileRepository {
 
   async find(spaceId: string, path: string): Promise<StoredFile | null> {
     const [row] = await this.#database.query<FileRow>(FIND, [spaceId, path]);
+    return row ? toFile(row) : null;
+  }
+
+  async findById(spaceId: string, id: string): Promise<StoredFile | null> {
+    const [row] = await this.#database.query<FileRow>(FIND_BY_ID, [spaceId, id]);
     return row ? toFile(row) : null;
   }
 

@@ -1,4 +1,5 @@
 export { FileRepository } from './file.repository.ts';
+export { ReadingService } from './reading.service.ts';
 export { deletePrefixJob, registerStorageJobs } from './storage.jobs.ts';
 export { presentQuotaUsage, presentUsage } from './storage.presenter.ts';
 export { storageRoutes } from './storage.router.ts';

@@ -1,6 +1,6 @@
 import type { SpaceSnapshot } from '../access/index.ts';
 import type { IngestedFile } from '../ingest/index.ts';
-import type { SpaceCounters } from '../ledger/index.ts';
+import type { DeletedFile, SpaceCounters } from '../ledger/index.ts';
 import type { Deletion } from './storage.service.ts';
 import type { StoredFile } from './stored-file.ts';
 
@@ -34,8 +34,8 @@ export function presentUsage(counters: SpaceCounters, lastUpdated: Date) {
     bytesUsed: counters.usedBytes,
     objects: counters.usedObjects,
     bytesReserved: counters.reservedBytes,
-    trashBytes: 0,
-    versionBytes: 0,
+    trashBytes: counters.trashBytes,
+    versionBytes: counters.versionBytes,
     lastUpdated: lastUpdated.toISOString(),
   };
 }
@@ -53,16 +53,21 @@ export function presentQuotaUsage(space: SpaceSnapshot) {
   };
 }
 
+/** One deleted file; in the trash it still counts, so nothing is freed. */
+export function presentDeletedFile({ path, freedBytes, trashed }: DeletedFile) {
+  return { fileName: path, sizeFreed: freedBytes, trashed };
+}
+
 /** API.md's answer to a bulk delete. */
 export function presentDeletion({ deleted, missing }: Deletion) {
   return {
-    deleted,
+    deleted: deleted.map(presentDeletedFile),
     failed: missing.map((fileName) => ({ fileName, reason: 'FILE_NOT_FOUND' })),
     summary: {
       requested: deleted.length + missing.length,
       deleted: deleted.length,
       failed: missing.length,
-      sizeFreed: deleted.reduce((sum, { sizeFreed }) => sum + sizeFreed, 0),
+      sizeFreed: deleted.reduce((sum, { freedBytes }) => sum + freedBytes, 0),
     },
   };
 }

@@ -7,9 +7,17 @@ import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
-import type { SpaceSnapshot } from '../access/index.ts';
+import { type SpaceSnapshot, scopeOf } from '../access/index.ts';
+import type { DeletedFile } from '../ledger/index.ts';
 import { contentDisposition } from './content-disposition.ts';
-import { presentDeletion, presentFile, presentQuotaUsage, presentUsage } from './storage.presenter.ts';
+import type { ReadingService } from './reading.service.ts';
+import {
+  presentDeletedFile,
+  presentDeletion,
+  presentFile,
+  presentQuotaUsage,
+  presentUsage,
+} from './storage.presenter.ts';
 import * as schemas from './storage.schemas.ts';
 import type { StorageService } from './storage.service.ts';
 import type { StoredFile } from './stored-file.ts';
@@ -20,8 +28,14 @@ const CONFIRM_AFTER_MS = 1_000;
 /** 1000 names of 1024 bytes, escaped as badly as JSON allows. */
 const BULK_BODY_BYTES = 8 * 1024 * 1024;
 
+export interface StorageRouteDependencies {
+  readonly storage: StorageService;
+  readonly reading: ReadingService;
+  readonly clock: Clock;
+}
+
 /** `/storage`: files by path, for a key's pocket or a user's drive. */
-export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
+export function storageRoutes({ storage, reading, clock }: StorageRouteDependencies): Route[] {
   return [
     route({
       method: 'post',
@@ -46,7 +60,7 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       handler: async ({ principal, query, context, confirm, req, res }) => {
         const startedAt = performance.now();
         const staged = await receiveFile(req, res, 'file', (part) =>
-          storage.stage(principal, context, {
+          storage.stage(scopeOf(principal, context), {
             fileName: query.fileName ?? part.originalName,
             contentType: part.contentType,
             conflict: query.conflict,
@@ -90,7 +104,7 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       handler: async ({ principal, query }) => {
         const { delimiter, ...rest } = query;
         const delimited = delimiter !== undefined;
-        const page = await storage.list(principal, { ...rest, delimited });
+        const page = await storage.list(principal.space.id, { ...rest, delimited });
         const filtered = delimited || [query.prefix, query.search, query.category, query.tag].some((value) => value);
         return ok(
           'Files',
@@ -98,7 +112,7 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
           {
             nextCursor: page.nextCursor,
             limit: query.limit,
-            ...(filtered ? {} : { total: principal.space.usedObjects }),
+            ...(filtered ? {} : { total: livingFiles(principal.space) }),
           },
         );
       },
@@ -120,7 +134,7 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
           description: 'What was deleted and what was not there',
           data: schemas.bulkDeleteData,
           example: {
-            deleted: [{ fileName: 'photos/2026/cat.jpg', sizeFreed: 48213 }],
+            deleted: [{ fileName: 'photos/2026/cat.jpg', sizeFreed: 48213, trashed: false }],
             failed: [{ fileName: 'photos/2026/dog.jpg', reason: 'FILE_NOT_FOUND' }],
             summary: { requested: 2, deleted: 1, failed: 1, sizeFreed: 48213 },
           },
@@ -135,8 +149,8 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       handler: async ({ principal, body, context, res }) => {
         const outcome =
           'fileNames' in body
-            ? { deletion: await storage.deleteMany(principal, context, body.fileNames) }
-            : await storage.deletePrefix(principal, context, body.prefix);
+            ? { deletion: await storage.deleteMany(scopeOf(principal, context), body.fileNames) }
+            : await storage.deletePrefix(scopeOf(principal, context), body.prefix);
         if ('jobId' in outcome) return accepted('The files are being deleted', { jobId: outcome.jobId });
         const { deleted } = outcome.deletion;
         setQuotaHeaders(res, { space: without(principal.space, deleted) });
@@ -166,12 +180,15 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       },
       errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context }) => {
-        const { file, request } = await storage.presignDownload(principal, context, {
-          fileName: params.fileName,
-          expiresInSeconds: query.expiresIn,
-          disposition: query.disposition,
-          publicOrigin: context.publicOrigin,
-        });
+        const { file, request } = await reading.presign(
+          scopeOf(principal, context),
+          { path: params.fileName },
+          {
+            expiresInSeconds: query.expiresIn,
+            disposition: query.disposition,
+            publicOrigin: context.publicOrigin,
+          },
+        );
         return ok('Download link', { fileName: file.path, downloadUrl: request.url, expiresIn: query.expiresIn });
       },
     }),
@@ -207,7 +224,7 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
           if (req.method === 'HEAD' || answer.status >= 300) return null;
           return { range: answer.status === 206 ? answer.range : undefined };
         };
-        const { file, opened } = await storage.open(principal, context, { fileName: params.fileName, choose });
+        const { file, opened } = await reading.open(scopeOf(principal, context), { path: params.fileName }, { choose });
         if (!answer) throw new Error('no answer was negotiated');
         res.setHeaders(new Map(Object.entries(answer.headers)));
         if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
@@ -237,7 +254,7 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       },
       errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params }) =>
-        ok('File', { file: presentFile(await storage.getFile(principal, params.fileName)) }),
+        ok('File', { file: presentFile(await storage.getFile(principal.space.id, { path: params.fileName })) }),
     }),
     route({
       method: 'delete',
@@ -251,15 +268,25 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
       success: {
         200: {
           description: 'What was freed',
-          data: z.object({ fileName: z.string(), sizeFreed: z.number().int(), deletedAt: z.iso.datetime() }),
-          example: { fileName: 'photos/2026/cat.jpg', sizeFreed: 48213, deletedAt: '2026-11-21T09:05:00.000Z' },
+          data: z.object({
+            fileName: z.string(),
+            sizeFreed: z.number().int(),
+            trashed: z.boolean(),
+            deletedAt: z.iso.datetime(),
+          }),
+          example: {
+            fileName: 'photos/2026/cat.jpg',
+            sizeFreed: 48213,
+            trashed: false,
+            deletedAt: '2026-11-21T09:05:00.000Z',
+          },
         },
       },
       errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context, res }) => {
-        const gone = await storage.delete(principal, context, params.fileName);
+        const gone = await storage.delete(scopeOf(principal, context), { path: params.fileName });
         setQuotaHeaders(res, { space: without(principal.space, [gone]) });
-        return ok('File deleted', { ...gone, deletedAt: clock.now().toISOString() });
+        return ok('File deleted', { ...presentDeletedFile(gone), deletedAt: clock.now().toISOString() });
       },
     }),
     route({
@@ -285,7 +312,12 @@ export function storageRoutes(storage: StorageService, clock: Clock): Route[] {
 }
 
 /** The space as it was when the request was authorized, less what the request has deleted since. */
-function without(space: SpaceSnapshot, deleted: readonly { readonly sizeFreed: number }[]): SpaceSnapshot {
-  const freedBytes = deleted.reduce((sum, { sizeFreed }) => sum + sizeFreed, 0);
-  return { ...space, usedBytes: space.usedBytes - freedBytes, usedObjects: space.usedObjects - deleted.length };
+function without(space: SpaceSnapshot, deleted: readonly DeletedFile[]): SpaceSnapshot {
+  const freedBytes = deleted.reduce((sum, file) => sum + file.freedBytes, 0);
+  const gone = deleted.filter(({ trashed }) => !trashed);
+  return { ...space, usedBytes: space.usedBytes - freedBytes, usedObjects: space.usedObjects - gone.length };
+}
+
+function livingFiles({ usedObjects, trashObjects, versionObjects }: SpaceSnapshot): number {
+  return usedObjects - trashObjects - versionObjects;
 }

@@ -156,7 +156,7 @@ export const usageData = z.object({
 });
 
 export const bulkDeleteData = z.object({
-  deleted: z.array(z.object({ fileName: z.string(), sizeFreed: z.number().int() })),
+  deleted: z.array(z.object({ fileName: z.string(), sizeFreed: z.number().int(), trashed: z.boolean() })),
   failed: z.array(z.object({ fileName: z.string(), reason: z.string() })),
   summary: z.object({
     requested: z.number().int(),

@@ -2,41 +2,47 @@ import type { Readable } from 'node:stream';
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { ObjectNotFoundError } from '../../platform/object-store/errors.ts';
-import type {
-  ByteRange,
-  ObjectStore,
-  OpenedObject,
-  PresignedRequest,
-} from '../../platform/object-store/object-store.ts';
-import type { Principal } from '../access/index.ts';
-import { type AuditActor, type AuditOrigin, type AuditRecorder, actorOf } from '../audit/index.ts';
-import { fileNameFault, type IngestService, normalizeFileName, type StagedFile } from '../ingest/index.ts';
-import type { ConflictPolicy, LedgerService } from '../ledger/index.ts';
-import { contentDisposition, type Disposition } from './content-disposition.ts';
+import {
+  checkedName,
+  fileNameFault,
+  type IngestedFile,
+  type IngestService,
+  namedAs,
+  normalizeFileName,
+  type StagedFile,
+  splitForNumber,
+} from '../ingest/index.ts';
+import {
+  type ConflictPolicy,
+  type DeletedFile,
+  type FileLedgerRepository,
+  type FileRef,
+  fileExists,
+  type LedgerAudit,
+  type SpaceScope,
+  tooManyFolders,
+} from '../ledger/index.ts';
 import type { FilePage, FileRepository } from './file.repository.ts';
+import { fileNotFound } from './storage-faults.ts';
 import type { ListQuery, StoredFile } from './stored-file.ts';
 
 /** Files that one statement, and one answer, may delete. */
 const DELETE_BATCH = 1000;
-/** How often a read that lost its object to a replacement looks the name up again. */
-const OPEN_TRIES = 5;
+/** How often a change is tried that others get in the way of. */
+const CHANGE_TRIES = 10;
 
 /** A delete by prefix that is too large for one answer. */
-export interface PrefixDeletion {
+export interface PrefixDeletion extends LedgerAudit {
   readonly spaceId: string;
   readonly prefix: string;
   /** ISO 8601: what came later stays. */
   readonly before: string;
-  readonly actor: AuditActor;
-  readonly origin: AuditOrigin;
 }
 
 export interface StorageDependencies {
   readonly files: FileRepository;
-  readonly ledger: LedgerService;
+  readonly fileLedger: FileLedgerRepository;
   readonly ingest: IngestService;
-  readonly store: ObjectStore;
-  readonly recorder: AuditRecorder;
   readonly clock: Clock;
   /** Takes a large deletion on as a job; answers the job's id. */
   readonly enqueuePrefixDeletion: (deletion: PrefixDeletion) => Promise<string>;
@@ -51,22 +57,19 @@ export interface UploadInput {
   readonly announcedBytes: number | undefined;
 }
 
-export interface LinkInput {
-  readonly fileName: string;
-  readonly expiresInSeconds: number;
-  readonly disposition: Disposition;
-  readonly publicOrigin: string;
+/** What is to become of a file; what is absent stays. */
+export interface ChangeInput {
+  readonly fileName?: string | undefined;
+  readonly conflict: ConflictPolicy;
+  readonly tags?: readonly string[] | undefined;
 }
 
-/** What part of a file's content to send: a range, all of it, or, where there is nothing to send, null. */
-export type ContentChoice = { readonly range?: ByteRange | undefined } | null;
-
 export interface Deletion {
-  readonly deleted: readonly { readonly fileName: string; readonly sizeFreed: number }[];
+  readonly deleted: readonly DeletedFile[];
   readonly missing: readonly string[];
 }
 
-/** Files by path in the space of whoever asks: the pocket of a key or the drive of a user. */
+/** Files of a space: of a pocket or a drive, by path or by id. */
 export class StorageService {
   readonly #deps: StorageDependencies;
 
@@ -75,124 +78,99 @@ export class StorageService {
   }
 
   /** Streams a file in; it is a file once the answer's `commit` has run. Errors: see `IngestService.stage`. */
-  stage(principal: Principal, origin: AuditOrigin, input: UploadInput): Promise<StagedFile> {
-    return this.#deps.ingest.stage({ space: principal.space, actor: actorOf(principal), origin, ...input });
+  stage(scope: SpaceScope, input: UploadInput): Promise<StagedFile> {
+    return this.#deps.ingest.stage({ scope, ...input });
   }
 
-  list(principal: Principal, query: ListQuery): Promise<FilePage> {
-    return this.#deps.files.list(principal.space.id, query);
+  list(spaceId: string, query: ListQuery): Promise<FilePage> {
+    return this.#deps.files.list(spaceId, query);
+  }
+
+  /** A living file, or null; what can't be a name is not there. */
+  async find(spaceId: string, ref: FileRef): Promise<StoredFile | null> {
+    if ('id' in ref) return this.#deps.files.findById(spaceId, ref.id);
+    const name = normalizeFileName(ref.path);
+    // PostgreSQL need not be asked, and would choke on some.
+    return fileNameFault(name) === null ? this.#deps.files.find(spaceId, name) : null;
   }
 
   /** Errors: FILE_NOT_FOUND. */
-  async getFile(principal: Principal, fileName: string): Promise<StoredFile> {
-    const name = normalizeFileName(fileName);
-    // What can't be a name is not there; PostgreSQL need not be asked, and would choke on some.
-    const file = fileNameFault(name) === null ? await this.#deps.files.find(principal.space.id, name) : null;
-    if (!file) throw notFound(fileName);
+  async getFile(spaceId: string, ref: FileRef): Promise<StoredFile> {
+    const file = await this.find(spaceId, ref);
+    if (!file) throw fileNotFound(ref);
     return file;
   }
 
-  /** A URL by which anybody may download the file's present content for a while. Errors: FILE_NOT_FOUND. */
-  async presignDownload(
-    principal: Principal,
-    origin: AuditOrigin,
-    { fileName, expiresInSeconds, disposition, publicOrigin }: LinkInput,
-  ): Promise<{ readonly file: StoredFile; readonly request: PresignedRequest }> {
-    const { store, recorder } = this.#deps;
-    const file = await this.getFile(principal, fileName);
-    const request = await store.presignGet(file.objectKey, {
-      expiresInSeconds,
-      contentType: file.contentType,
-      contentDisposition: contentDisposition(file.path, file.contentType, disposition),
-      publicOrigin,
-    });
-    await recorder.record({
-      action: 'file.link',
-      actor: actorOf(principal),
-      origin,
-      subject: { type: 'file', id: file.id },
-      metadata: { fileName: file.path, sizeBytes: file.sizeBytes, expiresInSeconds },
-    });
-    return { file, request };
+  /**
+   * Renames, moves and tags; no bytes are copied, and the id stays.
+   * Errors: FILE_NOT_FOUND, VALIDATION_FAILED (name), FILE_EXISTS, CONFLICT (folders, or others keep changing it).
+   */
+  async change(scope: SpaceScope, ref: FileRef, { fileName, conflict, tags }: ChangeInput): Promise<StoredFile> {
+    const path = fileName === undefined ? undefined : checkedName(fileName);
+    for (let attempt = 1; attempt <= CHANGE_TRIES; attempt += 1) {
+      const seen = await this.getFile(scope.space.id, ref);
+      const to =
+        path === undefined
+          ? undefined
+          : { path, conflict, ...splitForNumber(path), ...namedAs(path, seen.contentType) };
+      const change = { ...scope, to, tags };
+      const answer = await this.#deps.fileLedger.change(scope.space.id, seen, change);
+      if (answer.outcome === 'exists') throw fileExists(answer.fileId, answer.path);
+      if (answer.outcome === 'folders') throw tooManyFolders();
+      if (answer.outcome === 'changed') return this.getFile(scope.space.id, { id: seen.id });
+    }
+    throw new AppError('CONFLICT', { message: 'The file is being changed by others all the time; try again' });
   }
 
   /**
-   * Opens the content, or what `choose` picks of it, and records the download. Between the look-up and the opening the
-   * file may be replaced and its old object removed: then the name is looked up again. Errors: FILE_NOT_FOUND.
+   * Copies a file inside the store, which costs its size on the quota.
+   * Errors: FILE_NOT_FOUND, VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS.
    */
-  async open(
-    principal: Principal,
-    origin: AuditOrigin,
-    { fileName, choose }: { readonly fileName: string; readonly choose: (file: StoredFile) => ContentChoice },
-  ): Promise<{ readonly file: StoredFile; readonly opened: OpenedObject | null }> {
+  async copy(
+    scope: SpaceScope,
+    from: FileRef,
+    { to, conflict }: { readonly to: string; readonly conflict: ConflictPolicy },
+  ): Promise<IngestedFile> {
     for (let attempt = 1; ; attempt += 1) {
-      const file = await this.getFile(principal, fileName);
-      const wanted = choose(file);
-      if (wanted === null) return { file, opened: null };
+      const source = await this.getFile(scope.space.id, from);
       try {
-        const opened = await this.#deps.store.get(file.objectKey, wanted);
-        await this.#recordDownload(principal, origin, { file, range: wanted.range, opened });
-        return { file, opened };
+        return await this.#deps.ingest.copy({ scope, source, fileName: to, conflict, tags: source.tags });
       } catch (error) {
-        if (!(error instanceof ObjectNotFoundError) || attempt === OPEN_TRIES) throw error;
+        // Replaced or deleted between the look-up and the copy: looked up again.
+        if (!(error instanceof ObjectNotFoundError) || attempt === CHANGE_TRIES) throw error;
       }
     }
   }
 
-  /** Nothing goes out that is not recorded. */
-  async #recordDownload(
-    principal: Principal,
-    origin: AuditOrigin,
-    { file, range, opened }: { file: StoredFile; range: ByteRange | undefined; opened: OpenedObject },
-  ): Promise<void> {
-    const part = range ? { rangeStart: range.start, rangeEnd: range.end } : {};
-    try {
-      await this.#deps.recorder.record({
-        action: 'file.download',
-        actor: actorOf(principal),
-        origin,
-        subject: { type: 'file', id: file.id },
-        metadata: { fileName: file.path, sizeBytes: file.sizeBytes, ...part },
-      });
-    } catch (error) {
-      opened.body.destroy();
-      throw error;
-    }
-  }
-
   /** Errors: FILE_NOT_FOUND. */
-  async delete(
-    principal: Principal,
-    origin: AuditOrigin,
-    fileName: string,
-  ): Promise<{ fileName: string; sizeFreed: number }> {
-    const { deleted } = await this.deleteMany(principal, origin, [fileName]);
-    const [gone] = deleted;
-    if (!gone) throw notFound(fileName);
+  async delete(scope: SpaceScope, ref: FileRef): Promise<DeletedFile> {
+    const file = 'path' in ref ? { path: normalizeFileName(ref.path) } : ref;
+    const isPossible = 'id' in file || fileNameFault(file.path) === null;
+    const [gone] = isPossible ? await this.#deps.fileLedger.delete(scope.space.id, [file], scope) : [];
+    if (!gone) throw fileNotFound(ref);
     return gone;
   }
 
   /** Deletes up to 1000 files in one statement; names that are not there come back as missing. */
-  async deleteMany(principal: Principal, origin: AuditOrigin, fileNames: readonly string[]): Promise<Deletion> {
+  async deleteMany(scope: SpaceScope, fileNames: readonly string[]): Promise<Deletion> {
     const names = [...new Set(fileNames.map(normalizeFileName))];
     const [paths, impossible] = partition(names, (name) => fileNameFault(name) === null);
-    const { deleted, missing } = await this.#deletePaths(principal.space.id, actorOf(principal), origin, paths);
+    const { deleted, missing } = await this.#deletePaths(scope.space.id, paths, scope);
     return { deleted, missing: [...missing, ...impossible] };
   }
 
   /** Deletes what a prefix covers at once, or, beyond 1000 files, as a job whose id it answers. */
   async deletePrefix(
-    principal: Principal,
-    origin: AuditOrigin,
+    scope: SpaceScope,
     prefix: string,
   ): Promise<{ readonly jobId: string } | { readonly deletion: Deletion }> {
     const { files, clock, enqueuePrefixDeletion } = this.#deps;
-    const spaceId = principal.space.id;
+    const spaceId = scope.space.id;
     const normalized = normalizeFileName(prefix);
     const before = clock.now();
     const paths = await files.pathsBelow(spaceId, normalized, before, DELETE_BATCH + 1);
-    const actor = actorOf(principal);
-    if (paths.length <= DELETE_BATCH) return { deletion: await this.#deletePaths(spaceId, actor, origin, paths) };
+    if (paths.length <= DELETE_BATCH) return { deletion: await this.#deletePaths(spaceId, paths, scope) };
+    const { actor, origin } = scope;
     const jobId = await enqueuePrefixDeletion({
       spaceId,
       prefix: normalized,
@@ -205,41 +183,23 @@ export class StorageService {
 
   /** The job behind a large `deletePrefix`, 1000 files a statement; safe to run twice. Answers how many files went. */
   async runPrefixDeletion(deletion: PrefixDeletion): Promise<number> {
-    const { spaceId, prefix, actor, origin } = deletion;
+    const { spaceId, prefix, before, ...audit } = deletion;
     let count = 0;
     for (;;) {
-      const paths = await this.#deps.files.pathsBelow(spaceId, prefix, new Date(deletion.before), DELETE_BATCH);
+      const paths = await this.#deps.files.pathsBelow(spaceId, prefix, new Date(before), DELETE_BATCH);
       if (paths.length === 0) return count;
-      const { deleted } = await this.#deletePaths(spaceId, actor, origin, paths);
+      const { deleted } = await this.#deletePaths(spaceId, paths, audit);
       count += deleted.length;
     }
   }
 
-  async #deletePaths(
-    spaceId: string,
-    actor: AuditActor,
-    origin: AuditOrigin,
-    paths: readonly string[],
-  ): Promise<Deletion> {
+  async #deletePaths(spaceId: string, paths: readonly string[], audit: LedgerAudit): Promise<Deletion> {
     if (paths.length === 0) return { deleted: [], missing: [] };
-    const gone = await this.#deps.ledger.delete(spaceId, paths, {
-      actorType: actor.type,
-      actorId: actor.id,
-      accessKeyId: actor.accessKeyId,
-      ip: origin.ip,
-      userAgent: origin.userAgent,
-      requestId: origin.requestId,
-    });
-    const there = new Set(gone.map(({ path }) => path));
-    return {
-      deleted: gone.map(({ path, sizeBytes }) => ({ fileName: path, sizeFreed: sizeBytes })),
-      missing: paths.filter((path) => !there.has(path)),
-    };
+    const refs = paths.map((path) => ({ path }));
+    const deleted = await this.#deps.fileLedger.delete(spaceId, refs, audit);
+    const there = new Set(deleted.map(({ path }) => path));
+    return { deleted, missing: paths.filter((path) => !there.has(path)) };
   }
-}
-
-function notFound(fileName: string): AppError {
-  return new AppError('FILE_NOT_FOUND', { details: { fileName } });
 }
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {

@@ -1,0 +1,14 @@
+-- pockity:no-transaction
+-- Each statement by itself, while the service runs; all can be repeated. An index whose making was broken off is invalid:
+-- it goes first.
+
+-- The trash: listed from its newest, emptied where the time is over.
+DROP INDEX CONCURRENTLY IF EXISTS "files_trash";
+CREATE INDEX CONCURRENTLY "files_trash" ON "files"("space_id", "deleted_at", "id") WHERE (deleted_at IS NOT NULL);
+
+DROP INDEX CONCURRENTLY IF EXISTS "files_trash_due";
+CREATE INDEX CONCURRENTLY "files_trash_due" ON "files"("trash_expires_at") WHERE (trash_expires_at IS NOT NULL);
+
+ALTER TABLE "spaces" VALIDATE CONSTRAINT "spaces_parts_not_negative";
+ALTER TABLE "spaces" VALIDATE CONSTRAINT "spaces_settings_bounded";
+ALTER TABLE "files" VALIDATE CONSTRAINT "files_trash_is_whole";

@@ -1,0 +1,9 @@
+import { type AuditOrigin, actorOf } from '../audit/index.ts';
+import type { SpaceScope } from '../ledger/index.ts';
+import type { Principal } from './principal.ts';
+
+/** An authorized request as it acts in its own space: a key in its pocket, a user in the drive. */
+export function scopeOf(principal: Principal, origin: AuditOrigin): SpaceScope {
+  const { ip, userAgent, requestId } = origin;
+  return { space: principal.space, actor: actorOf(principal), origin: { ip, userAgent, requestId } };
+}

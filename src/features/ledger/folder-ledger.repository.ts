@@ -1,0 +1,83 @@
+import type { Database } from '../../platform/db/database.ts';
+import type { Tx } from '../../platform/db/unit-of-work.ts';
+import type { DeleteFolderOutcome, LedgerAudit, MakeFolderOutcome, MoveFolderOutcome } from './ledger.ts';
+import { auditJson } from './ledger-audit.ts';
+
+/** A folder as its caller saw it; another path by now is `stale`. */
+interface SeenFolder {
+  readonly id: string;
+  readonly path: string;
+}
+
+/** What is done at once, and under which id the rest is noted. */
+interface Batch {
+  /** Files below that one statement takes. */
+  readonly limit: number;
+  readonly operationId: string;
+}
+
+const STEP = { name: 'ledger_move_step', text: 'SELECT ledger_move_step($1, $2, $3, $4, $5) AS moved' };
+
+/** Folders of drives: made, moved, deleted, each with one statement that locks the space first (migration `files_ledger`). */
+export class FolderLedgerRepository {
+  readonly #database: Database;
+  readonly #driveTrashDays: number;
+
+  constructor(database: Database, { driveTrashDays }: { readonly driveTrashDays: number }) {
+    this.#database = database;
+    this.#driveTrashDays = driveTrashDays;
+  }
+
+  async make(tx: Tx, spaceId: string, { path, ...audit }: LedgerAudit & { readonly path: string }) {
+    const [row] = await tx.$queryRaw<{ outcome: MakeFolderOutcome['outcome']; folder_id: string }[]>`
+      SELECT * FROM ledger_make_folder(${spaceId}::uuid, ${path}, ${auditJson(audit)}::jsonb)`;
+    const outcome: MakeFolderOutcome =
+      row?.outcome === 'made' || row?.outcome === 'exists'
+        ? { outcome: row.outcome, folderId: row.folder_id }
+        : { outcome: row?.outcome ?? 'gone' };
+    return outcome;
+  }
+
+  /** With `begun`, the caller enqueues the job of the operation in the same transaction. */
+  async move(
+    tx: Tx,
+    spaceId: string,
+    { folder, to, limit, operationId, ...audit }: LedgerAudit & Batch & { folder: SeenFolder; to: string },
+  ): Promise<MoveFolderOutcome> {
+    const [row] = await tx.$queryRaw<
+      { outcome: MoveFolderOutcome['outcome']; existing_id: string; files: number | null }[]
+    >`
+      SELECT outcome, existing_id, files::float8 FROM ledger_move_folder(${spaceId}::uuid, ${folder.id}::uuid, ${folder.path}, ${to},
+        ${limit}::integer, ${operationId}::uuid, ${auditJson(audit)}::jsonb)`;
+    if (!row) return { outcome: 'gone' };
+    if (row.outcome === 'exists') return { outcome: 'exists', folderId: row.existing_id };
+    if (row.outcome === 'moved' || row.outcome === 'begun') return { outcome: row.outcome, files: row.files ?? 0 };
+    return { outcome: row.outcome };
+  }
+
+  /** Up to `limit` files of a move that has begun; answers how many moved, 0 at the end. Safe to repeat. */
+  async moveStep(
+    spaceId: string,
+    { from, to, before, limit }: { from: string; to: string; before: Date; limit: number },
+  ): Promise<number> {
+    const [row] = await this.#database.query<{ moved: number }>(STEP, [spaceId, from, to, before, limit]);
+    return row?.moved ?? 0;
+  }
+
+  /** With `begun`, the caller enqueues the job of the operation in the same transaction. */
+  async delete(
+    tx: Tx,
+    spaceId: string,
+    { folder, limit, operationId, ...audit }: LedgerAudit & Batch & { folder: SeenFolder },
+  ): Promise<DeleteFolderOutcome> {
+    const [row] = await tx.$queryRaw<
+      { outcome: DeleteFolderOutcome['outcome']; files: number | null; freed_bytes: number | null }[]
+    >`
+      SELECT outcome, files::float8, freed_bytes::float8 FROM ledger_delete_folder(${spaceId}::uuid, ${folder.id}::uuid, ${folder.path},
+        ${limit}::integer, ${operationId}::uuid, ${this.#driveTrashDays}::integer, ${auditJson(audit)}::jsonb)`;
+    if (row?.outcome === 'deleted' || row?.outcome === 'begun') {
+      return { outcome: row.outcome, files: row.files ?? 0, freedBytes: row.freed_bytes ?? 0 };
+    }
+    return { outcome: row?.outcome ?? 'gone' };
+  }
+}
