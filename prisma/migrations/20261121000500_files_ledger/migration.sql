@@ -192,10 +192,23 @@ BEGIN
   END IF;
 END $$;
 
--- The room of a drop ends with its link, whatever took the link away. Who deletes links locks the space before.
+-- The room of a drop ends with its link, whatever took the link away, and what is still coming by it does not land: its
+-- commit finds no upload. Who deletes links locks the space before.
 CREATE FUNCTION share_link_close() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+  PERFORM 1 FROM spaces WHERE id = OLD.space_id FOR NO KEY UPDATE;
+  WITH gone AS (
+    DELETE FROM uploads WHERE space_id = OLD.space_id AND reservation_id = OLD.reservation_id
+    RETURNING object_key, reserved_bytes, reserved_objects
+  ), buried AS (
+    INSERT INTO object_tombstones (object_key, origin, due_at)
+    SELECT object_key, 'upload', now() + interval '60 seconds' FROM gone
+  )
+  UPDATE spaces s
+  SET reserved_bytes = s.reserved_bytes - freed.bytes, reserved_objects = s.reserved_objects - freed.objects
+  FROM (SELECT sum(reserved_bytes) AS bytes, sum(reserved_objects) AS objects FROM gone) freed
+  WHERE s.id = OLD.space_id AND freed.bytes IS NOT NULL;
   PERFORM ledger_reservation_close(OLD.reservation_id);
   RETURN NULL;
 END $$;
