@@ -4,11 +4,12 @@ SET LOCAL lock_timeout = '10s';
 
 -- Ids --------------------------------------------------------------------------------------------------------------
 
--- A UUIDv7 (RFC 9562) for rows that are made in sets; PostgreSQL has its own only since 18.
+-- A UUIDv7 (RFC 9562, method 3: microseconds too, so that versions made within one millisecond keep their order);
+-- PostgreSQL has its own only since 18.
 CREATE FUNCTION ledger_new_id() RETURNS uuid
 LANGUAGE sql VOLATILE AS $$
-  SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
-    PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid
+  SELECT (lpad(to_hex(us / 1000), 12, '0') || to_hex(28672 + us % 1000 * 4096 / 1000) || substr(gen_random_uuid()::text, 20))::uuid
+  FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us) clock
 $$;
 
 -- Names ------------------------------------------------------------------------------------------------------------
@@ -21,6 +22,12 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$ SELECT regexp_replace(p_path, 
 CREATE FUNCTION tag_terms(p_tags text[]) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
   SELECT p_tags || ARRAY(SELECT split_part(tag, '=', 1) FROM unnest(p_tags) tag WHERE tag LIKE '%=%')
+$$;
+
+-- `ledger_free_path` as far as a name may be long; null when no number fits any more.
+CREATE FUNCTION ledger_free_name(p_space_id uuid, p_path text, p_stem text, p_suffix text) RETURNS text
+LANGUAGE sql VOLATILE AS $$
+  SELECT CASE WHEN octet_length(name) <= 1024 THEN name END FROM ledger_free_path(p_space_id, p_path, p_stem, p_suffix) name
 $$;
 
 -- Rollups: whatever changes files or the byte ledger, these follow in the same statement. ---------------------------
@@ -217,20 +224,21 @@ CREATE TRIGGER share_links_removed AFTER DELETE ON share_links
 
 -- Uploads ----------------------------------------------------------------------------------------------------------
 
--- What a new content of this name takes the place of, and what that frees: the old content, or, where the space keeps
--- versions, only those that fall out at the end of the row. All null and 0 where the name is free.
+-- What a new content of this name takes the place of, and what that frees: the old content, unless the space keeps
+-- versions, and the versions that are then too many. All null and 0 where the name is free.
 CREATE FUNCTION ledger_replaced(
   p_space_id uuid, p_path text, p_versions_kept integer, OUT file_id uuid, OUT freed_bytes bigint, OUT freed_objects bigint
 )
 LANGUAGE plpgsql AS $$
 BEGIN
-  SELECT f.id, f.size_bytes, 1 INTO file_id, freed_bytes, freed_objects
+  SELECT f.id, CASE p_versions_kept WHEN 0 THEN f.size_bytes ELSE 0 END, (p_versions_kept = 0)::int
+  INTO file_id, freed_bytes, freed_objects
   FROM files f WHERE f.space_id = p_space_id AND f.path = p_path AND f.deleted_at IS NULL;
-  IF file_id IS NOT NULL AND p_versions_kept > 0 THEN
-    SELECT coalesce(sum(v.size_bytes), 0), count(*) INTO freed_bytes, freed_objects
+  IF file_id IS NOT NULL THEN
+    SELECT freed_bytes + coalesce(sum(v.size_bytes), 0), freed_objects + count(*) INTO freed_bytes, freed_objects
     FROM (
       SELECT size_bytes FROM file_versions WHERE file_versions.file_id = ledger_replaced.file_id
-      ORDER BY id DESC OFFSET p_versions_kept - 1
+      ORDER BY id DESC OFFSET greatest(p_versions_kept - 1, 0)
     ) v;
   END IF;
   freed_bytes := coalesce(freed_bytes, 0);
@@ -353,9 +361,12 @@ DECLARE
   v_upload uploads%ROWTYPE;
   v_versions_kept integer;
   v_freed_bytes bigint := 0;
+  v_given record;
 BEGIN
   SELECT s.versions_kept INTO v_versions_kept FROM spaces s WHERE s.id = p_space_id FOR NO KEY UPDATE;
-  SELECT u.* INTO v_upload FROM uploads u WHERE u.id = p_upload_id AND u.space_id = p_space_id;
+  -- The lease first: where room is short, overdue uploads make way, and this one must not be among them.
+  UPDATE uploads u SET lease_expires_at = now() + make_interval(secs => p_lease_seconds)
+  WHERE u.id = p_upload_id AND u.space_id = p_space_id RETURNING u.* INTO v_upload;
   IF NOT FOUND THEN
     outcome := 'gone';
   ELSE
@@ -363,15 +374,18 @@ BEGIN
       SELECT r.freed_bytes INTO v_freed_bytes FROM ledger_replaced(p_space_id, v_upload.path, v_versions_kept) r;
     END IF;
     requested_bytes := greatest(0, v_upload.expected_bytes + p_bytes - v_freed_bytes) - v_upload.reserved_bytes;
-    IF ledger_hold(p_space_id, requested_bytes, 0, v_upload.reservation_id) THEN
+    IF requested_bytes <= 0 THEN
+      -- Needs no room, also when its reservation has ended; gives back what a file that came meanwhile has brought.
       outcome := 'grown';
-      UPDATE uploads u
-      SET expected_bytes = u.expected_bytes + p_bytes, reserved_bytes = u.reserved_bytes + requested_bytes,
-          lease_expires_at = now() + make_interval(secs => p_lease_seconds)
-      WHERE u.id = p_upload_id;
+      SELECT * INTO v_given FROM ledger_give_back(v_upload.reservation_id, -requested_bytes, 0, 0, 0);
+      UPDATE spaces s SET reserved_bytes = s.reserved_bytes - v_given.bytes WHERE s.id = p_space_id AND v_given.bytes > 0;
+    ELSIF ledger_hold(p_space_id, requested_bytes, 0, v_upload.reservation_id) THEN
+      outcome := 'grown';
     ELSE
       outcome := 'refused';
     END IF;
+    UPDATE uploads u SET expected_bytes = u.expected_bytes + p_bytes, reserved_bytes = u.reserved_bytes + requested_bytes
+    WHERE u.id = p_upload_id AND outcome = 'grown';
   END IF;
   SELECT c.quota_bytes, c.quota_objects, c.used_bytes, c.used_objects, c.reserved_bytes, c.reserved_objects
   INTO quota_bytes, quota_objects, used_bytes, used_objects, reserved_bytes, reserved_objects
@@ -467,6 +481,7 @@ DECLARE
   v_freed record;
   v_objects bigint;
   v_version_bytes bigint;
+  v_fits boolean;
 BEGIN
   -- The row is locked, so the counters are ours until the end: they are reckoned here and written once for the batch.
   SELECT s.kind, s.versions_kept INTO v_space FROM spaces s WHERE s.id = p_space_id FOR NO KEY UPDATE;
@@ -501,8 +516,11 @@ BEGIN
     requested_bytes := v_item.size_bytes;
     v_objects := 1;
     IF v_upload.conflict = 'keepBoth' THEN
-      path := ledger_free_path(p_space_id, v_upload.path, v_item.stem, v_item.suffix);
-    ELSE
+      path := ledger_free_name(p_space_id, v_upload.path, v_item.stem, v_item.suffix);
+    END IF;
+    -- Also where the name is too long for a number: then it is taken.
+    IF v_upload.conflict <> 'keepBoth' OR path IS NULL THEN
+      path := v_upload.path;
       SELECT f.* INTO v_old FROM files f WHERE f.space_id = p_space_id AND f.path = v_upload.path AND f.deleted_at IS NULL;
       IF v_old.id IS NOT NULL THEN
         SELECT * INTO v_replaced FROM ledger_replaced(p_space_id, v_upload.path, v_space.versions_kept);
@@ -513,13 +531,29 @@ BEGIN
     END IF;
     replaced := v_old.id IS NOT NULL;
 
-    IF replaced AND v_upload.conflict = 'fail' THEN
+    -- What was reserved always fits; what goes beyond it (a replaced file was deleted meanwhile) has to fit now: into the
+    -- reservation while that lives, else into the space.
+    v_fits := (requested_bytes <= v_upload.reserved_bytes OR used_bytes + reserved_bytes - v_upload.reserved_bytes + requested_bytes <= quota_bytes)
+      AND (v_objects <= v_upload.reserved_objects OR used_objects + reserved_objects - v_upload.reserved_objects + v_objects <= quota_objects);
+    IF v_upload.reservation_id IS NOT NULL AND (requested_bytes > v_upload.reserved_bytes OR v_objects > v_upload.reserved_objects) THEN
+      UPDATE reservations r
+      SET held_bytes = r.held_bytes - greatest(0, requested_bytes - v_upload.reserved_bytes),
+          held_objects = r.held_objects - greatest(0, v_objects - v_upload.reserved_objects)
+      WHERE r.id = v_upload.reservation_id AND r.held_bytes >= requested_bytes - v_upload.reserved_bytes
+        AND r.held_objects >= v_objects - v_upload.reserved_objects;
+      IF FOUND THEN
+        v_fits := true;
+        v_upload.reserved_bytes := greatest(v_upload.reserved_bytes, requested_bytes);
+        v_upload.reserved_objects := greatest(v_upload.reserved_objects, v_objects);
+      ELSE
+        v_fits := v_fits AND NOT EXISTS (SELECT 1 FROM reservations r WHERE r.id = v_upload.reservation_id);
+      END IF;
+    END IF;
+
+    IF replaced AND v_upload.conflict <> 'replace' THEN
       outcome := 'exists';
       file_id := v_old.id;
-    -- What was reserved always fits; what goes beyond it (a replaced file was deleted meanwhile) has to fit now.
-    ELSIF (requested_bytes > v_upload.reserved_bytes AND used_bytes + reserved_bytes - v_upload.reserved_bytes + requested_bytes > quota_bytes)
-      OR (v_objects > v_upload.reserved_objects AND used_objects + reserved_objects - v_upload.reserved_objects + v_objects > quota_objects)
-    THEN
+    ELSIF NOT v_fits THEN
       outcome := 'refused';
     ELSIF NOT replaced AND NOT ledger_make_parents(p_space_id, v_space.kind, path) THEN
       outcome := 'folders';
@@ -543,17 +577,19 @@ BEGIN
     used_objects := used_objects + v_objects;
     IF replaced THEN
       file_id := v_old.id;
-      IF v_space.versions_kept > 0 THEN
-        -- The old content stays, and the oldest fall out for it.
-        v_version_bytes := v_old.size_bytes - v_replaced.freed_bytes;
-        version_bytes := version_bytes + v_version_bytes;
-        version_objects := version_objects + 1 - v_replaced.freed_objects;
+      -- The old content becomes a version, unless none are kept, and the versions that are then too many go.
+      v_version_bytes := v_old.size_bytes - v_replaced.freed_bytes;
+      version_bytes := version_bytes + v_version_bytes;
+      version_objects := version_objects + 1 - v_replaced.freed_objects;
+      IF v_replaced.freed_objects > (v_space.versions_kept = 0)::int THEN
         WITH out AS (
           DELETE FROM file_versions WHERE id IN (
-            SELECT v.id FROM file_versions v WHERE v.file_id = v_old.id ORDER BY v.id DESC OFFSET v_space.versions_kept - 1
+            SELECT v.id FROM file_versions v WHERE v.file_id = v_old.id ORDER BY v.id DESC OFFSET greatest(v_space.versions_kept - 1, 0)
           ) RETURNING object_key
         )
         INSERT INTO object_tombstones (object_key, origin, due_at) SELECT out.object_key, 'file', now() FROM out;
+      END IF;
+      IF v_space.versions_kept > 0 THEN
         INSERT INTO file_versions (id, space_id, file_id, object_key, size_bytes, sha256, etag, content_type, category, uploaded_at)
         VALUES (ledger_new_id(), p_space_id, v_old.id, v_old.object_key, v_old.size_bytes, v_old.sha256, v_old.etag,
                 v_old.content_type, v_old.category, v_old.uploaded_at);
@@ -776,7 +812,14 @@ BEGIN
       RETURN NEXT;
       RETURN;
     ELSIF v_target IS NOT NULL AND p_change->>'conflict' = 'keepBoth' THEN
-      v_to := ledger_free_path(p_space_id, v_to, p_change->>'stem', p_change->>'suffix');
+      path := v_to;
+      v_to := ledger_free_name(p_space_id, v_to, p_change->>'stem', p_change->>'suffix');
+      IF v_to IS NULL THEN
+        outcome := 'exists';
+        file_id := v_target;
+        RETURN NEXT;
+        RETURN;
+      END IF;
     END IF;
     IF NOT ledger_make_parents(p_space_id, v_kind, v_to) THEN
       outcome := 'folders';
@@ -826,12 +869,14 @@ BEGIN
       CONTINUE;
     END IF;
     SELECT f.id INTO existing_id FROM files f WHERE f.space_id = p_space_id AND f.path = v_file.path AND f.deleted_at IS NULL;
-    IF existing_id IS NOT NULL AND v_item.conflict = 'fail' THEN
+    IF existing_id IS NOT NULL AND v_item.conflict = 'keepBoth' THEN
+      path := ledger_free_name(p_space_id, v_file.path, v_item.stem, v_item.suffix);
+    END IF;
+    IF existing_id IS NOT NULL AND (v_item.conflict = 'fail' OR path IS NULL) THEN
       outcome := 'exists';
+      path := v_item.path;
       RETURN NEXT;
       CONTINUE;
-    ELSIF existing_id IS NOT NULL AND v_item.conflict = 'keepBoth' THEN
-      path := ledger_free_path(p_space_id, v_file.path, v_item.stem, v_item.suffix);
     END IF;
     IF NOT ledger_make_parents(p_space_id, v_kind, path) THEN
       outcome := 'folders';
@@ -939,10 +984,26 @@ BEGIN
   RETURN NEXT;
 END $$;
 
+-- Whether a folder operation is under way whose files lie, or will lie, in one of these folders, above or below it.
+CREATE FUNCTION ledger_folder_is_busy(p_space_id uuid, p_paths text[]) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT 1 FROM operations o, unnest(p_paths) AS path,
+      unnest(ARRAY[o.params->>'from' || '/', o.params->>'to' || '/', o.params->>'prefix']) AS place
+    WHERE o.space_id = p_space_id AND o.kind IN ('folder.move', 'prefix.delete') AND o.state IN ('QUEUED', 'RUNNING')
+      AND (starts_with(path || '/', place) OR starts_with(place, path || '/'))
+  )
+$$;
+
+-- An operation is about the files that are there under the lock. Times of files are rounded to milliseconds and those of
+-- transactions lie before their locks; a whole number of milliseconds, because JavaScript knows no smaller parts.
+CREATE FUNCTION ledger_operation_time() RETURNS timestamptz
+LANGUAGE sql VOLATILE AS $$ SELECT date_trunc('milliseconds', clock_timestamp()) + interval '1 millisecond' $$;
+
 -- Renames or moves a folder with everything below it. With up to p_limit files below, all at once; beyond that the folders
 -- go at once and the files follow by `ledger_move_step`, whose operation is then noted.
 -- outcome: moved | begun | gone | stale (look again) | exists (existing_id names it) | inside (itself) | long (a name below would pass 1024 bytes)
---   | folders (too many)
+--   | folders (too many) | busy (an operation on it, or on where it is to go, is not done yet)
 CREATE FUNCTION ledger_move_folder(
   p_space_id uuid, p_folder_id uuid, p_expected_path text, p_to text, p_limit integer, p_operation_id uuid, p_audit jsonb
 )
@@ -980,11 +1041,20 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
+  IF ledger_folder_is_busy(p_space_id, ARRAY[v_from, p_to]) OR EXISTS (
+    -- Left by an operation that has failed.
+    SELECT 1 FROM files f WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= p_to || '/' AND f.path < p_to || '0'
+  ) THEN
+    outcome := 'busy';
+    RETURN NEXT;
+    RETURN;
+  END IF;
   SELECT count(*), max(octet_length(f.path)) INTO files, v_longest FROM files f
   WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_from || '/' AND f.path < v_from || '0';
   SELECT greatest(v_longest, max(octet_length(f.path))) INTO v_longest FROM folders f
   WHERE f.space_id = p_space_id AND f.path >= v_from || '/' AND f.path < v_from || '0';
-  IF greatest(coalesce(v_longest, 0) - octet_length(v_from), 0) + octet_length(p_to) > 1024 THEN
+  -- Where steps are to move the files, a name may get a number of up to 13 bytes.
+  IF greatest(coalesce(v_longest, 0) - octet_length(v_from), 0) + octet_length(p_to) > (CASE WHEN files > p_limit THEN 1011 ELSE 1024 END) THEN
     outcome := 'long';
     RETURN NEXT;
     RETURN;
@@ -1005,7 +1075,7 @@ BEGIN
   ELSE
     outcome := 'begun';
     INSERT INTO operations (id, space_id, kind, params, total)
-    VALUES (p_operation_id, p_space_id, 'folder.move', jsonb_build_object('from', v_from, 'to', p_to, 'before', now()), files);
+    VALUES (p_operation_id, p_space_id, 'folder.move', jsonb_build_object('from', v_from, 'to', p_to, 'before', ledger_operation_time()), files);
   END IF;
   PERFORM ledger_audit(p_audit, 'folder.move', 'folder', p_folder_id,
     jsonb_build_object('folderName', p_to, 'previousName', v_from, 'files', files));
@@ -1022,15 +1092,24 @@ DECLARE
   v_path text;
 BEGIN
   PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
-  WITH due AS (
-    SELECT id, p_to || substr(path, length(p_from) + 1) AS new_path FROM files
-    WHERE space_id = p_space_id AND deleted_at IS NULL AND path >= p_from || '/' AND path < p_from || '0' AND uploaded_at <= p_before
-    ORDER BY path LIMIT p_limit
-  )
-  UPDATE files f SET path = due.new_path FROM due
-  WHERE f.id = due.id
-    AND NOT EXISTS (SELECT 1 FROM files t WHERE t.space_id = p_space_id AND t.path = due.new_path AND t.deleted_at IS NULL);
-  GET DIAGNOSTICS v_moved = ROW_COUNT;
+  FOR v_file IN
+    WITH due AS (
+      SELECT id, p_to || substr(path, length(p_from) + 1) AS new_path FROM files
+      WHERE space_id = p_space_id AND deleted_at IS NULL AND path >= p_from || '/' AND path < p_from || '0' AND uploaded_at <= p_before
+        AND octet_length(path) - octet_length(p_from) + octet_length(p_to) <= 1011
+      ORDER BY path LIMIT p_limit
+    ), moved AS (
+      UPDATE files f SET path = due.new_path FROM due
+      WHERE f.id = due.id
+        AND NOT EXISTS (SELECT 1 FROM files t WHERE t.space_id = p_space_id AND t.path = due.new_path AND t.deleted_at IS NULL)
+      RETURNING path_parent(f.path) AS parent
+    )
+    SELECT parent, count(*) AS files FROM moved GROUP BY parent
+  LOOP
+    -- The folders have gone ahead; one that seemed empty may have been removed since.
+    PERFORM ledger_make_parents(p_space_id, 'DRIVE', v_file.parent || '/x');
+    v_moved := v_moved + v_file.files;
+  END LOOP;
   IF v_moved > 0 THEN
     RETURN v_moved;
   END IF;
@@ -1038,10 +1117,11 @@ BEGIN
   FOR v_file IN
     SELECT id, p_to || substr(path, length(p_from) + 1) AS new_path FROM files
     WHERE space_id = p_space_id AND deleted_at IS NULL AND path >= p_from || '/' AND path < p_from || '0' AND uploaded_at <= p_before
+      AND octet_length(path) - octet_length(p_from) + octet_length(p_to) <= 1011
     ORDER BY path LIMIT p_limit
   LOOP
-    v_path := ledger_free_path(p_space_id, v_file.new_path, regexp_replace(v_file.new_path, '\.[^./]{1,32}$', ''),
-      coalesce(substring(v_file.new_path FROM '\.[^./]{1,32}$'), ''));
+    v_path := ledger_free_path(p_space_id, v_file.new_path, regexp_replace(v_file.new_path, '([^/])\.[^./]{1,32}$', '\1'),
+      coalesce(substring(v_file.new_path FROM '[^/](\.[^./]{1,32})$'), ''));
     UPDATE files SET path = v_path WHERE id = v_file.id;
     v_moved := v_moved + 1;
   END LOOP;
@@ -1050,7 +1130,7 @@ END $$;
 
 -- Deletes a folder with everything below it. With up to p_limit files below, all at once; beyond that the folders go at
 -- once and an operation is noted whose job deletes the files. Shares and links of the folders go with them.
--- outcome: deleted | begun | gone | stale (look again)
+-- outcome: deleted | begun | gone | stale (look again) | busy (as above)
 CREATE FUNCTION ledger_delete_folder(
   p_space_id uuid, p_folder_id uuid, p_expected_path text, p_limit integer, p_operation_id uuid, p_drive_trash_days integer, p_audit jsonb
 )
@@ -1065,6 +1145,10 @@ BEGIN
   SELECT f.path INTO v_path FROM folders f WHERE f.id = p_folder_id AND f.space_id = p_space_id;
   IF v_path IS NULL OR v_path <> p_expected_path THEN
     outcome := CASE WHEN v_path IS NULL THEN 'gone' ELSE 'stale' END;
+    RETURN NEXT;
+    RETURN;
+  ELSIF ledger_folder_is_busy(p_space_id, ARRAY[v_path]) THEN
+    outcome := 'busy';
     RETURN NEXT;
     RETURN;
   END IF;
@@ -1083,7 +1167,7 @@ BEGIN
     SELECT count(*) INTO files FROM files f
     WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_path || '/' AND f.path < v_path || '0';
     INSERT INTO operations (id, space_id, kind, params, total)
-    VALUES (p_operation_id, p_space_id, 'prefix.delete', jsonb_build_object('prefix', v_path || '/', 'before', now(), 'audit', p_audit), files);
+    VALUES (p_operation_id, p_space_id, 'prefix.delete', jsonb_build_object('prefix', v_path || '/', 'before', ledger_operation_time(), 'audit', p_audit), files);
   END IF;
   PERFORM ledger_audit(p_audit, 'folder.delete', 'folder', p_folder_id, jsonb_build_object('folderName', v_path, 'files', files));
   RETURN NEXT;
