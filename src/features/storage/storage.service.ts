@@ -18,6 +18,7 @@ import {
   type FileLedgerRepository,
   type FileRef,
   fileExists,
+  folderBusy,
   type LedgerAudit,
   type SpaceScope,
   tooManyFolders,
@@ -117,6 +118,7 @@ export class StorageService {
       const answer = await this.#deps.fileLedger.change(scope.space.id, seen, change);
       if (answer.outcome === 'exists') throw fileExists(answer.fileId, answer.path);
       if (answer.outcome === 'folders') throw tooManyFolders();
+      if (answer.outcome === 'busy') throw folderBusy();
       if (answer.outcome === 'changed') return this.getFile(scope.space.id, { id: seen.id });
     }
     throw new AppError('CONFLICT', { message: 'The file is being changed by others all the time; try again' });
