@@ -16,6 +16,7 @@ import {
 } from '../features/ledger/index.ts';
 import {
   deletePrefixJob,
+  FileListingRepository,
   FileRepository,
   FolderRepository,
   FolderWalkRepository,
@@ -43,11 +44,12 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
   const refusals = new QuotaRefusals(recorder, clock);
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays: config.retention.trashDays });
-  const files = new FileRepository(database);
+  const listing = new FileListingRepository(database);
   const folders = new FolderRepository(database);
-  const levels = new LevelListing({ files, folders, walk: new FolderWalkRepository(database) });
+  const levels = new LevelListing({ files: listing, folders, walk: new FolderWalkRepository(database) });
   const storage = new StorageService({
-    files,
+    files: new FileRepository(database),
+    listing,
     fileLedger,
     ingest,
     clock,

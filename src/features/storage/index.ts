@@ -1,4 +1,5 @@
 export { FileRepository } from './file.repository.ts';
+export { FileListingRepository } from './file-listing.repository.ts';
 export { type Folder, FolderRepository } from './folder.repository.ts';
 export { FolderWalkRepository } from './folder-walk.repository.ts';
 export { type FolderPage, type FolderQuery, LevelListing } from './level-listing.ts';
