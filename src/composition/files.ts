@@ -15,6 +15,7 @@ import {
   TombstoneService,
 } from '../features/ledger/index.ts';
 import {
+  AnalyticsRepository,
   deletePrefixJob,
   FileListingRepository,
   FileRepository,
@@ -25,6 +26,9 @@ import {
   registerStorageJobs,
   StorageService,
   storageRoutes,
+  UsageHistoryRepository,
+  UsageService,
+  usageRoutes,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
 
@@ -56,7 +60,12 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
     enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
   });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
+  const usage = new UsageService({
+    history: new UsageHistoryRepository(database),
+    analytics: new AnalyticsRepository(database),
+    clock,
+  });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-  return { ledger, tombstones, routes: storageRoutes({ storage, levels, reading, clock }) };
+  return { ledger, tombstones, routes: [...storageRoutes({ storage, levels, reading, clock }), ...usageRoutes(usage)] };
 }
