@@ -23,7 +23,8 @@ import {
   type SpaceScope,
   tooManyFolders,
 } from '../ledger/index.ts';
-import type { FilePage, FileRepository } from './file.repository.ts';
+import type { FileRepository } from './file.repository.ts';
+import type { FileListingRepository, FilePage } from './file-listing.repository.ts';
 import { fileNotFound } from './storage-faults.ts';
 import type { ListQuery, StoredFile } from './stored-file.ts';
 
@@ -42,6 +43,7 @@ export interface PrefixDeletion extends LedgerAudit {
 
 export interface StorageDependencies {
   readonly files: FileRepository;
+  readonly listing: FileListingRepository;
   readonly fileLedger: FileLedgerRepository;
   readonly ingest: IngestService;
   readonly clock: Clock;
@@ -85,7 +87,7 @@ export class StorageService {
 
   /** A page of all files below a prefix. Errors: VALIDATION_FAILED (cursor). */
   list(spaceId: string, query: ListQuery): Promise<FilePage> {
-    return this.#deps.files.list(spaceId, query);
+    return this.#deps.listing.list(spaceId, query);
   }
 
   /** A living file, or null; what can't be a name is not there. */
