@@ -5,3 +5,6 @@ export { presentQuotaUsage, presentUsage } from './storage.presenter.ts';
 export { storageRoutes } from './storage.router.ts';
 export { EXAMPLE_USAGE, EXAMPLE_USAGE_DATA, usage, usageData } from './storage.schemas.ts';
 export { StorageService } from './storage.service.ts';
+export { ZipRepository } from './zip.repository.ts';
+export { zipRoutes } from './zip.router.ts';
+export { ZipService } from './zip.service.ts';

@@ -40,12 +40,13 @@ const tagList = z
   ])
   .pipe(z.array(tag).max(20));
 
-const withoutNul = z
+/** Text as PostgreSQL takes it. */
+export const withoutNul = z
   .string()
   .refine((text) => !text.includes('\0') && text.isWellFormed(), 'must be valid UTF-8 without NUL');
 
 /** A piece of names: NFC as they are, so that it is found however it was typed. */
-const partOfName = withoutNul.transform(normalizeFileName);
+export const partOfName = withoutNul.transform(normalizeFileName);
 
 export const uploadQuery = z.object({
   fileName: fileName.optional(),
