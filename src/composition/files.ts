@@ -29,6 +29,9 @@ import {
   UsageHistoryRepository,
   UsageService,
   usageRoutes,
+  ZipRepository,
+  ZipService,
+  zipRoutes,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
 
@@ -65,7 +68,9 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
     analytics: new AnalyticsRepository(database),
     clock,
   });
+  const zips = new ZipService({ files: new ZipRepository(database), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-  return { ledger, tombstones, routes: [...storageRoutes({ storage, levels, reading, clock }), ...usageRoutes(usage)] };
+  const routes = [...storageRoutes({ storage, levels, reading, clock }), ...usageRoutes(usage), ...zipRoutes(zips)];
+  return { ledger, tombstones, routes };
 }

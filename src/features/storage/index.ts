@@ -13,3 +13,6 @@ export { StorageService } from './storage.service.ts';
 export { usageRoutes } from './usage.router.ts';
 export { UsageService } from './usage.service.ts';
 export { UsageHistoryRepository } from './usage-history.repository.ts';
+export { ZipRepository } from './zip.repository.ts';
+export { zipRoutes } from './zip.router.ts';
+export { ZipService } from './zip.service.ts';
