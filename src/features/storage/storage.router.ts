@@ -7,9 +7,9 @@ import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
-import { type SpaceSnapshot, scopeOf } from '../access/index.ts';
-import type { DeletedFile } from '../ledger/index.ts';
-import { contentDisposition } from './content-disposition.ts';
+import type { SpaceSnapshot } from '../access/index.ts';
+import { type DeletedFile, scopeOf } from '../ledger/index.ts';
+import { contentDisposition, servedType } from './content-disposition.ts';
 import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
 import {
@@ -235,8 +235,11 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
         if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
         if (answer.status === 416) throw new AppError('RANGE_NOT_SATISFIABLE', { details: { size: file.sizeBytes } });
         res.status(answer.status);
-        res.setHeader('Content-Type', file.contentType);
-        res.setHeader('Content-Disposition', contentDisposition(file.path, file.contentType, 'auto'));
+        // A 304 speaks of what the client has, and says no more than that it is still so (RFC 9110 section 15.4.5).
+        if (answer.status !== 304) {
+          res.setHeader('Content-Type', servedType(file.contentType));
+          res.setHeader('Content-Disposition', contentDisposition(file.path, file.contentType, 'auto'));
+        }
         await sendContent(res, opened?.body);
         return undefined;
       },
