@@ -92,7 +92,7 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
       tag: TAG,
       summary: 'List files',
       description:
-        'A page of the files in the space. With `delimiter=/` one level of names: first its `folders`, on as many pages as they need, then its files.',
+        'A page of the files in the space. With `delimiter=/` one level of names: first its `folders`, on as many pages as they need, then its files. A filtered page may be short, even empty, while `nextCursor` leads on.',
       access: 'space:list',
       query: schemas.listQuery,
       success: {
