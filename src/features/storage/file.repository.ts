@@ -1,26 +1,9 @@
 import type { Database } from '../../platform/db/database.ts';
 import { containing } from '../../platform/db/like.ts';
 import { decodeCursor, encodeCursor, foreignCursor } from '../../platform/keyset.ts';
+import { COLUMNS, type FileRow, toFile } from './file-row.ts';
 import { endOfPrefix } from './path-range.ts';
 import type { ListFilter, ListQuery, ListSort, StoredFile } from './stored-file.ts';
-
-interface FileRow {
-  readonly id: string;
-  readonly path: string;
-  readonly object_key: string;
-  readonly size_bytes: number;
-  readonly sha256: string;
-  readonly etag: string;
-  readonly content_type: string;
-  readonly category: string;
-  readonly extension: string;
-  readonly tags: string[];
-  readonly status: StoredFile['status'];
-  readonly uploaded_at: Date;
-  readonly modified_at: Date;
-}
-
-const COLUMNS = `id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags, status, uploaded_at, modified_at`;
 
 const FIND = {
   name: 'files_find',
@@ -37,11 +20,11 @@ const FIND_MANY = {
   text: `SELECT ${COLUMNS} FROM files WHERE space_id = $1 AND path = ANY($2::text[]) AND deleted_at IS NULL`,
 };
 
-const PATHS_BELOW = {
-  name: 'files_paths_below',
-  text: `SELECT path FROM files
-    WHERE space_id = $1 AND deleted_at IS NULL AND path >= $2 AND ($3::text IS NULL OR path < $3) AND uploaded_at <= $4
-    ORDER BY path LIMIT $5`,
+const IDS_BELOW = {
+  name: 'files_ids_below',
+  text: `SELECT id FROM files
+    WHERE space_id = $1 AND deleted_at IS NULL AND path >= $2 AND ($3::text IS NULL OR path < $3)
+    ORDER BY path LIMIT $4`,
 };
 
 /** What sorts a listing, besides the id that makes it unique, and the index that serves it. */
@@ -77,11 +60,10 @@ export class FileRepository {
     return row ? toFile(row) : null;
   }
 
-  /** Up to `limit` paths with this prefix, of files that were there at `before`, by path. */
-  async pathsBelow(spaceId: string, prefix: string, before: Date, limit: number): Promise<string[]> {
-    const values = [spaceId, prefix, endOfPrefix(prefix), before, limit];
-    const rows = await this.#database.query<{ path: string }>(PATHS_BELOW, values);
-    return rows.map(({ path }) => path);
+  /** Up to `limit` ids of files whose path has this prefix, by path. */
+  async idsBelow(spaceId: string, prefix: string, limit: number): Promise<string[]> {
+    const rows = await this.#database.query<{ id: string }>(IDS_BELOW, [spaceId, prefix, endOfPrefix(prefix), limit]);
+    return rows.map(({ id }) => id);
   }
 
   /** A page by keyset: its cost does not depend on how far in the list it lies. */
@@ -244,22 +226,4 @@ function statementName(query: ListQuery): string {
 function positionOf(file: StoredFile, sort: ListSort): (string | number)[] {
   if (sort === 'name') return [file.path];
   return [sort === 'date' ? file.uploadedAt.getTime() : file.sizeBytes, file.id];
-}
-
-function toFile(row: FileRow): StoredFile {
-  return {
-    id: row.id,
-    path: row.path,
-    objectKey: row.object_key,
-    sizeBytes: row.size_bytes,
-    sha256: row.sha256,
-    etag: row.etag,
-    contentType: row.content_type,
-    category: row.category,
-    extension: row.extension,
-    tags: row.tags,
-    status: row.status,
-    uploadedAt: row.uploaded_at,
-    modifiedAt: row.modified_at,
-  };
 }
