@@ -12,8 +12,14 @@ import {
   type FolderLedgerRepository,
   type SpaceScope,
 } from '../ledger/index.ts';
-import { type Operation, type OperationParams, type RunningOperation, runOperationJob, type Step } from './operation.ts';
 import type { OperationRepository } from './operation.repository.ts';
+import {
+  type Operation,
+  type OperationParams,
+  type RunningOperation,
+  runOperationJob,
+  type Step,
+} from './operation.ts';
 
 /** Files that one step, which is one transaction, works on. */
 const BATCH = 1000;

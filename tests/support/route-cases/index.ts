@@ -3,6 +3,7 @@ import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
 import type { RouteCases } from './route-case.ts';
 import { storageCases } from './storage.ts';
+import { storageChangeCases } from './storage-changes.ts';
 import { systemCases } from './system.ts';
 
 /** How to call each route rightly, by operation id. */
@@ -13,4 +14,5 @@ export const routeCases: RouteCases = {
   ...apiKeyCases,
   ...adminCases,
   ...storageCases,
+  ...storageChangeCases,
 };
