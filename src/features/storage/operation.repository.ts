@@ -60,8 +60,8 @@ export class OperationRepository {
       INSERT INTO operations (id, space_id, kind, params, total)
       SELECT ${id}::uuid, ${spaceId}::uuid, 'trash.restore',
         ${JSON.stringify(params)}::jsonb || jsonb_build_object('before', now()::timestamptz(3)), count(DISTINCT path)
-      FROM files WHERE space_id = ${spaceId}::uuid AND deleted_at IS NOT NULL AND path >= ${params.prefix}
-        AND (${endOfPrefix(params.prefix)}::text IS NULL OR path < ${endOfPrefix(params.prefix)})`;
+      FROM files WHERE space_id = ${spaceId}::uuid AND deleted_at IS NOT NULL AND path >= ${params.below}
+        AND (${endOfPrefix(params.below)}::text IS NULL OR path < ${endOfPrefix(params.below)})`;
   }
 
   /**

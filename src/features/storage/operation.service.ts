@@ -76,7 +76,7 @@ export class OperationService {
     { space, ...who }: SpaceScope,
     { prefix, conflict }: { readonly prefix: string; readonly conflict: ConflictPolicy },
   ): Promise<string> {
-    const params = { prefix, conflict, audit: auditColumns(who) };
+    const params = { below: prefix, conflict, audit: auditColumns(who) };
     return this.#begin((tx, id) => this.#deps.operations.beginRestoring(tx, space.id, { id, ...params }));
   }
 
@@ -165,7 +165,7 @@ export class OperationService {
 
   async #restoreTrash(tx: Tx, spaceId: string, params: OperationParams['trash.restore']): Promise<Step> {
     const { operations, fileLedger } = this.#deps;
-    const { prefix, before, conflict, after = '' } = params;
+    const { below: prefix, before, conflict, after = '' } = params;
     const files = await operations.newestTrashed(tx, spaceId, { prefix, before, after, limit: BATCH });
     const items = files.map(({ id, path }) => ({ id, path, conflict, ...splitForNumber(path) }));
     const outcomes = await fileLedger.restore(spaceId, items, { ...auditOfColumns(params.audit), tx });

@@ -12,8 +12,9 @@ export interface OperationParams {
     readonly prune?: boolean;
   };
   readonly 'trash.empty': { readonly before: string; readonly audit: AuditColumns };
+  /** `below` and not `prefix`, which keeps files from coming to where an operation takes them from (`ledger_busy`). */
   readonly 'trash.restore': {
-    readonly prefix: string;
+    readonly below: string;
     readonly before: string;
     readonly audit: AuditColumns;
     readonly conflict: ConflictPolicy;

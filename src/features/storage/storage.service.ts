@@ -17,6 +17,7 @@ import {
   type FileLedgerRepository,
   type FileRef,
   fileExists,
+  folderBusy,
   type SpaceScope,
   tooManyFolders,
 } from '../ledger/index.ts';
@@ -112,6 +113,7 @@ export class StorageService {
       const answer = await this.#deps.fileLedger.change(scope.space.id, seen, change);
       if (answer.outcome === 'exists') throw fileExists(answer.fileId, answer.path);
       if (answer.outcome === 'folders') throw tooManyFolders();
+      if (answer.outcome === 'busy') throw folderBusy();
       if (answer.outcome === 'changed') return this.getFile(scope.space.id, { id: seen.id });
     }
     throw new AppError('CONFLICT', { message: 'The file is being changed by others all the time; try again' });

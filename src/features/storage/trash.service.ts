@@ -7,6 +7,7 @@ import {
   type DeletedFile,
   type FileLedgerRepository,
   fileExists,
+  folderBusy,
   type RestoreInput,
   type SpaceScope,
   tooManyFolders,
@@ -37,13 +38,17 @@ export class TrashService {
     return this.#deps.trash.list(spaceId, { ...query, prefix: normalizeFileName(query.prefix) });
   }
 
-  /** Brings a file back to where it was. Errors: FILE_NOT_FOUND, FILE_EXISTS, CONFLICT (folders). Answers its path. */
+  /**
+   * Brings a file back to where it was. Errors: FILE_NOT_FOUND, FILE_EXISTS, CONFLICT (folders).
+   * Answers its path.
+   */
   async restore(scope: SpaceScope, id: string, conflict: ConflictPolicy): Promise<string> {
     const file = await this.#get(scope.space.id, id);
     const item = { id, path: file.path, conflict, ...splitForNumber(file.path) };
     const [answer] = await this.#deps.fileLedger.restore(scope.space.id, [item], scope);
     if (answer?.outcome === 'exists') throw fileExists(answer.existingId ?? '', answer.path);
     if (answer?.outcome === 'folders') throw tooManyFolders();
+    if (answer?.outcome === 'busy') throw folderBusy();
     if (answer?.outcome !== 'restored') throw fileNotFound({ id });
     return answer.path;
   }
@@ -137,4 +142,4 @@ export class TrashService {
   }
 }
 
-const REASONS = { gone: 'FILE_NOT_FOUND', exists: 'FILE_EXISTS', folders: 'CONFLICT' } as const;
+const REASONS = { gone: 'FILE_NOT_FOUND', exists: 'FILE_EXISTS', folders: 'CONFLICT', busy: 'CONFLICT' } as const;
