@@ -89,7 +89,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
       ...storageRoutes({ storage, levels, reading, spaces, clock }),
       ...changeRoutes(storage, spaces),
       ...trashRoutes({ trash, storage, spaces, clock }),
-      ...versionRoutes({ versions, storage, spaces }),
+      ...versionRoutes({ versions, storage, reading, spaces }),
       ...spaceRoutes(spaces),
       ...operationRoutes(operations),
     ],

@@ -19,7 +19,7 @@ const FIND = {
   text: `SELECT id, kind, state, total, done, created_at, finished_at, error FROM operations WHERE space_id = $1 AND id = $2`,
 };
 
-/** What an operation without a `before` begins with: by the clock that files are stamped by, rounded as they are. */
+/** An operation is about what is there under the lock: `before` comes from the clock that files are stamped by. */
 type Begun<K extends OperationKind> = Omit<OperationParams[K], 'before'>;
 
 /** Operations: begun in the transaction that enqueues their job, and carried on one step a transaction. */
@@ -37,29 +37,32 @@ export class OperationRepository {
 
   /** Deletes what is below a prefix. */
   async beginPrefixDeletion(tx: Tx, spaceId: string, { id, ...params }: Begun<'prefix.delete'> & { id: string }) {
+    await lockSpace(tx, spaceId);
     await tx.$executeRaw`
       INSERT INTO operations (id, space_id, kind, params, total)
       SELECT ${id}::uuid, ${spaceId}::uuid, 'prefix.delete',
-        ${JSON.stringify(params)}::jsonb || jsonb_build_object('before', now()::timestamptz(3)), count(*)
+        ${JSON.stringify(params)}::jsonb || jsonb_build_object('before', ledger_operation_time()), count(*)
       FROM files WHERE space_id = ${spaceId}::uuid AND deleted_at IS NULL AND path >= ${params.prefix}
         AND (${endOfPrefix(params.prefix)}::text IS NULL OR path < ${endOfPrefix(params.prefix)})`;
   }
 
   /** Removes for good what is in the trash. */
   async beginEmptying(tx: Tx, spaceId: string, { id, ...params }: Begun<'trash.empty'> & { id: string }) {
+    await lockSpace(tx, spaceId);
     await tx.$executeRaw`
       INSERT INTO operations (id, space_id, kind, params, total)
       SELECT ${id}::uuid, id, 'trash.empty',
-        ${JSON.stringify(params)}::jsonb || jsonb_build_object('before', now()::timestamptz(3)), trash_objects
+        ${JSON.stringify(params)}::jsonb || jsonb_build_object('before', ledger_operation_time()), trash_objects
       FROM spaces WHERE id = ${spaceId}::uuid`;
   }
 
   /** Brings back from the trash what lay below a prefix. */
   async beginRestoring(tx: Tx, spaceId: string, { id, ...params }: Begun<'trash.restore'> & { id: string }) {
+    await lockSpace(tx, spaceId);
     await tx.$executeRaw`
       INSERT INTO operations (id, space_id, kind, params, total)
       SELECT ${id}::uuid, ${spaceId}::uuid, 'trash.restore',
-        ${JSON.stringify(params)}::jsonb || jsonb_build_object('before', now()::timestamptz(3)), count(DISTINCT path)
+        ${JSON.stringify(params)}::jsonb || jsonb_build_object('before', ledger_operation_time()), count(DISTINCT path)
       FROM files WHERE space_id = ${spaceId}::uuid AND deleted_at IS NOT NULL AND path >= ${params.below}
         AND (${endOfPrefix(params.below)}::text IS NULL OR path < ${endOfPrefix(params.below)})`;
   }
@@ -138,6 +141,11 @@ export class OperationRepository {
         AND (${endOfPrefix(prefix)}::text IS NULL OR path < ${endOfPrefix(prefix)})
       ORDER BY path, deleted_at DESC, id DESC LIMIT ${limit}::integer`;
   }
+}
+
+/** Before any other row, as the ledger does. */
+async function lockSpace(tx: Tx, spaceId: string): Promise<void> {
+  await tx.$queryRaw`SELECT 1 FROM spaces WHERE id = ${spaceId}::uuid FOR NO KEY UPDATE`;
 }
 
 function toOperation({ created_at: createdAt, finished_at: finishedAt, ...row }: OperationRow): Operation {

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { ok, type Route, route } from '../../http/route.ts';
 import { scopeOf } from '../access/index.ts';
 import { freshUsage } from './fresh-usage.ts';
+import type { ReadingService } from './reading.service.ts';
+import { sendFile } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import { presentFile } from './storage.presenter.ts';
 import { EXAMPLE_FILE, EXAMPLE_USAGE, file, fileNameParams, usage } from './storage.schemas.ts';
@@ -15,11 +17,12 @@ const TAG = 'Storage';
 export interface VersionRouteDependencies {
   readonly versions: VersionService;
   readonly storage: StorageService;
+  readonly reading: ReadingService;
   readonly spaces: SpaceService;
 }
 
 /** `/storage/files/:fileName/versions`: older contents, where the space keeps them. */
-export function versionRoutes({ versions, storage, spaces }: VersionRouteDependencies): Route[] {
+export function versionRoutes({ versions, storage, reading, spaces }: VersionRouteDependencies): Route[] {
   return [
     route({
       method: 'get',
@@ -42,6 +45,38 @@ export function versionRoutes({ versions, storage, spaces }: VersionRouteDepende
       handler: async ({ principal, params }) => {
         const found = await versions.list(principal.space.id, { path: params.fileName });
         return ok('Versions', { versions: found.map(presentVersion) });
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/storage/files/:fileName/versions/:versionId/content',
+      operationId: 'downloadVersion',
+      tag: TAG,
+      summary: 'Download a version',
+      description: 'The bytes of an older content, as `downloadFile` gives those of the present one.',
+      access: 'space:read',
+      params: schemas.versionParams,
+      stream: {
+        content: { 'application/octet-stream': 'Hello, pocket' },
+        statuses: {
+          200: 'The whole content',
+          206: 'The range asked for',
+          304: 'Not modified',
+          412: 'A precondition does not hold',
+          416: 'The range lies outside the content',
+        },
+      },
+      errors: [
+        'FILE_NOT_FOUND',
+        'VERSION_NOT_FOUND',
+        'PRECONDITION_FAILED',
+        'RANGE_NOT_SATISFIABLE',
+        'DEPENDENCY_UNAVAILABLE',
+      ],
+      handler: ({ principal, params, context, req, res }) => {
+        const ref = { path: params.fileName };
+        const lookUp = () => versions.getFile(principal.space.id, ref, params.versionId);
+        return sendFile({ req, res }, (choose) => reading.open(scopeOf(principal, context), ref, { choose, lookUp }));
       },
     }),
     route({

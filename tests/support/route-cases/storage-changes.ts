@@ -66,6 +66,7 @@ export const storageChangeCases: RouteCases = {
   listVersions: onVersion(() => `/storage/files/${NAME}/versions`),
   restoreVersion: onVersion((id) => `/storage/files/${NAME}/versions/${id}/restore`),
   deleteVersion: onVersion((id) => `/storage/files/${NAME}/versions/${id}`),
+  downloadVersion: onVersion((id) => `/storage/files/${NAME}/versions/${id}/content`),
   getSpaceSettings: { call: () => ({ path: '/storage/settings' }), status: 200 },
   changeSpaceSettings: {
     call: () => ({ path: '/storage/settings', body: { versionsKept: 3 } }),
