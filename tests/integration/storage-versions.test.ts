@@ -92,7 +92,7 @@ describe('versions', () => {
     expect(reply.headers).toMatchObject({
       etag: `"${version.etag}"`,
       'content-security-policy': "default-src 'none'; sandbox",
-      'content-disposition': 'attachment; filename="a.html"',
+      'content-disposition': 'attachment; filename=a.html',
     });
     expect((await get({ range: 'bytes=3-5' })).status).toBe(206);
     expect((await get({ 'if-none-match': `"${version.etag}"` })).status).toBe(304);

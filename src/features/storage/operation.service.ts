@@ -171,7 +171,7 @@ export class OperationService {
     const outcomes = await fileLedger.restore(spaceId, items, { ...auditOfColumns(params.audit), tx });
     const failed = (params.failed ?? 0) + outcomes.filter(({ outcome }) => outcome !== 'restored').length;
     const last = files.length < BATCH;
-    const note = last && failed > 0 ? `${failed} files stay in the trash: their places are taken` : undefined;
+    const note = last && failed > 0 ? `${failed} of the files stay in the trash: their places are taken` : undefined;
     return { done: files.length, last, params: { after: files.at(-1)?.path ?? after, failed }, note };
   }
 
