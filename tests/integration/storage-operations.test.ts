@@ -27,6 +27,7 @@ beforeEach(async () => {
   const person = await world.person();
   drive = new SpaceClient(world, person);
   pocket = new SpaceClient(world, await world.key(person));
+  await world.database.prisma.space.updateMany({ where: { ownerId: person.userId }, data: { quotaObjects: 100_000n } });
 });
 afterEach(async () => {
   vi.restoreAllMocks();

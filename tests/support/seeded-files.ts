@@ -4,8 +4,8 @@ import type { Database } from '../../src/platform/db/database.ts';
 const SEED = {
   name: 'test_seed_files',
   text: `WITH made AS (
-      INSERT INTO files (id, space_id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, deleted_at, trash_expires_at)
-      SELECT ledger_new_id(), $1, $2 || lpad(i::text, 5, '0') || '.txt', $3 || i, 10, repeat('a', 64), 'a', 'text/plain', 'document', 'txt',
+      INSERT INTO files (id, space_id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags, deleted_at, trash_expires_at)
+      SELECT ledger_new_id(), $1, $2 || lpad(i::text, 5, '0') || '.txt', $3 || i, 10, repeat('a', 64), 'a', 'text/plain', 'document', 'txt', '{}',
         CASE WHEN $5 THEN now() END, CASE WHEN $5 THEN now() + interval '30 days' END
       FROM generate_series(1, $4::integer) i RETURNING id, path
     ), entered AS (

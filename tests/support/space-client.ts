@@ -45,6 +45,7 @@ export class SpaceClient {
 
   async names(prefix = ''): Promise<string[]> {
     const reply = await this.call('get', `/files?limit=200&prefix=${encodeURIComponent(prefix)}`);
+    expect(reply.status, JSON.stringify(reply.body)).toBe(200);
     return reply.body.data.files.map(({ fileName }: { fileName: string }) => fileName);
   }
 
