@@ -16,7 +16,9 @@ import {
   TombstoneService,
 } from '../features/ledger/index.ts';
 import {
+  AnalyticsRepository,
   changeRoutes,
+  FileListingRepository,
   FileRepository,
   FolderRepository,
   FolderWalkRepository,
@@ -34,9 +36,15 @@ import {
   TrashRepository,
   TrashService,
   trashRoutes,
+  UsageHistoryRepository,
+  UsageService,
+  usageRoutes,
   VersionRepository,
   VersionService,
   versionRoutes,
+  ZipRepository,
+  ZipService,
+  zipRoutes,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
 
@@ -58,9 +66,9 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const refusals = new QuotaRefusals(recorder, clock);
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays });
-  const files = new FileRepository(database);
+  const listing = new FileListingRepository(database);
   const folders = new FolderRepository(database);
-  const levels = new LevelListing({ files, folders, walk: new FolderWalkRepository(database) });
+  const levels = new LevelListing({ files: listing, folders, walk: new FolderWalkRepository(database) });
   const operations = new OperationService({
     uow,
     operations: new OperationRepository(database),
@@ -69,7 +77,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     queue,
     clock,
   });
-  const storage = new StorageService({ files, fileLedger, ingest, operations });
+  const storage = new StorageService({ files: new FileRepository(database), listing, fileLedger, ingest, operations });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
   const trash = new TrashService({ trash: new TrashRepository(database), fileLedger, operations });
   const spaces = new SpaceService({ uow, spaces: new SpaceRepository(database), audit, driveTrashDays });
@@ -78,6 +86,12 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     versions: new VersionRepository(database),
     fileLedger,
   });
+  const usage = new UsageService({
+    history: new UsageHistoryRepository(database),
+    analytics: new AnalyticsRepository(database),
+    clock,
+  });
+  const zips = new ZipService({ files: new ZipRepository(database), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {
@@ -92,6 +106,8 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
       ...versionRoutes({ versions, storage, reading, spaces }),
       ...spaceRoutes(spaces),
       ...operationRoutes(operations),
+      ...usageRoutes(usage),
+      ...zipRoutes(zips),
     ],
   };
 }

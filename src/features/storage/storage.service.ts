@@ -21,7 +21,8 @@ import {
   type SpaceScope,
   tooManyFolders,
 } from '../ledger/index.ts';
-import type { FilePage, FileRepository } from './file.repository.ts';
+import type { FileRepository } from './file.repository.ts';
+import type { FileListingRepository, FilePage } from './file-listing.repository.ts';
 import type { OperationService } from './operation.service.ts';
 import { fileNotFound } from './storage-faults.ts';
 import type { ListQuery, StoredFile } from './stored-file.ts';
@@ -33,6 +34,7 @@ const CHANGE_TRIES = 10;
 
 export interface StorageDependencies {
   readonly files: FileRepository;
+  readonly listing: FileListingRepository;
   readonly fileLedger: FileLedgerRepository;
   readonly ingest: IngestService;
   readonly operations: OperationService;
@@ -79,7 +81,7 @@ export class StorageService {
 
   /** A page of all files below a prefix. Errors: VALIDATION_FAILED (cursor). */
   list(spaceId: string, query: ListQuery): Promise<FilePage> {
-    return this.#deps.files.list(spaceId, query);
+    return this.#deps.listing.list(spaceId, query);
   }
 
   /** A living file, or null; what can't be a name is not there. */

@@ -1,6 +1,6 @@
 import type { Database } from '../../platform/db/database.ts';
 import { cutPage, decodeCursor, encodeCursor, type Page } from '../../platform/keyset.ts';
-import { COLUMNS, type FileRow, toFile } from './file-row.ts';
+import { FILE_COLUMNS, type FileRow, toFile } from './file.repository.ts';
 import { endOfPrefix } from './path-range.ts';
 import type { TrashedFile, TrashQuery } from './trashed-file.ts';
 
@@ -11,7 +11,7 @@ interface TrashRow extends FileRow {
 
 const FIND = {
   name: 'trash_find',
-  text: `SELECT ${COLUMNS}, deleted_at, trash_expires_at FROM files
+  text: `SELECT ${FILE_COLUMNS}, deleted_at, trash_expires_at FROM files
     WHERE space_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NOT NULL ORDER BY deleted_at DESC, id DESC`,
 };
 
@@ -24,7 +24,7 @@ const NEWEST_BELOW = {
 
 const LIST = {
   name: 'trash_list',
-  text: `SELECT ${COLUMNS}, deleted_at, trash_expires_at FROM files
+  text: `SELECT ${FILE_COLUMNS}, deleted_at, trash_expires_at FROM files
     WHERE space_id = $1 AND deleted_at IS NOT NULL AND path >= $2 AND ($3::text IS NULL OR path < $3)
     ORDER BY deleted_at DESC, id DESC LIMIT $4`,
 };
