@@ -8,7 +8,7 @@ export { type FolderPage, type FolderQuery, LevelListing } from './level-listing
 export { OperationRepository } from './operation.repository.ts';
 export { operationRoutes } from './operation.router.ts';
 export { OperationService } from './operation.service.ts';
-export { type Operation, runOperationJob } from './operation.ts';
+export { runOperationJob } from './operation.ts';
 export { ReadingService } from './reading.service.ts';
 export { SpaceRepository } from './space.repository.ts';
 export { spaceRoutes } from './space.router.ts';
