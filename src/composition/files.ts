@@ -26,6 +26,7 @@ import {
   storageRoutes,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
+import { composeDrive } from './drive.ts';
 
 /** What reads the audit log and ends it, and what writes to it outside transactions. */
 export function composeAuditLog({ config, database, clock, queue }: Basis) {
@@ -37,7 +38,8 @@ export function composeAuditLog({ config, database, clock, queue }: Basis) {
 }
 
 /** Files: the ledger, the one way in, and what is read and removed. */
-export function composeFiles({ config, database, store, budget, clock, log, queue }: Basis, recorder: AuditRecorder) {
+export function composeFiles(basis: Basis, recorder: AuditRecorder) {
+  const { config, database, store, budget, clock, log, queue } = basis;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
@@ -56,5 +58,8 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-  return { ledger, tombstones, routes: storageRoutes({ storage, levels, reading, clock }) };
+  // The job of `operations` is the lead's to name here.
+  const enqueueOperation = async () => undefined;
+  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, enqueueOperation });
+  return { ledger, tombstones, routes: [...storageRoutes({ storage, levels, reading, clock }), ...drive.routes] };
 }

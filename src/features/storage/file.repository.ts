@@ -5,7 +5,7 @@ import { folderKey } from './folder-walk.repository.ts';
 import { endOfPrefix } from './path-range.ts';
 import type { ListQuery, ListSort, StoredFile } from './stored-file.ts';
 
-interface FileRow {
+export interface FileRow {
   readonly id: string;
   readonly path: string;
   readonly object_key: string;
@@ -21,7 +21,8 @@ interface FileRow {
   readonly modified_at: Date;
 }
 
-const COLUMNS = `id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags, status, uploaded_at, modified_at`;
+/** Of a `FileRow`. */
+export const COLUMNS = `id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags, status, uploaded_at, modified_at`;
 
 const FIND = {
   name: 'files_find',
@@ -145,7 +146,7 @@ function positionOf(file: StoredFile, sort: ListSort): (string | number)[] {
   return [sort === 'date' ? file.uploadedAt.getTime() : file.sizeBytes, file.id];
 }
 
-function toFile(row: FileRow): StoredFile {
+export function toFile(row: FileRow): StoredFile {
   return {
     id: row.id,
     path: row.path,
