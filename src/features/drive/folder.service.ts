@@ -79,6 +79,8 @@ export class FolderService {
   /** A page of what lies directly in a folder, or, for null, in the own drive. Errors: FOLDER_NOT_FOUND, VALIDATION_FAILED (cursor). */
   async list(user: DriveUser, folderId: string | null, { cursor, ...query }: LevelQuery): Promise<Level> {
     const { access, levels } = this.#deps;
+    // What is no cursor is refused whatever the folder is.
+    cursorAt('', cursor, query.sort);
     const grant = await access.resolvePlace(user, folderId, 'view');
     const { folder } = grant;
     const base = folder === null ? '' : `${folder.path}/`;
@@ -111,7 +113,7 @@ export class FolderService {
       const parent = await this.#parent(user, grant, parentId);
       const path = checkedName(joinPath(parent.path, name ?? nameOf(folder.path)), 'name');
       const operationId = newId();
-      const answer = await uow.run(async (tx) => {
+      const answer = await uow.runSlow(async (tx) => {
         const move = { ...scope, folder, to: { path, parentId: parent.id }, limit: limits.movedFiles, operationId };
         const moved = await folderLedger.move(tx, scope.space.id, move);
         if (moved.outcome === 'begun') await enqueueOperation(tx, operationId);
