@@ -6,9 +6,14 @@ import {
   FolderService,
   folderRoutes,
 } from '../features/drive/index.ts';
-import { type FileLedgerRepository, FolderLedgerRepository } from '../features/ledger/index.ts';
-import type { LevelListing, ReadingService, StorageService } from '../features/storage/index.ts';
-import type { Tx } from '../platform/db/unit-of-work.ts';
+import type { FileLedgerRepository, FolderLedgerRepository } from '../features/ledger/index.ts';
+import {
+  type LevelListing,
+  type ReadingService,
+  runOperationJob,
+  type StorageService,
+  type ZipService,
+} from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
 
 /** Files below a folder that one answer moves or deletes; with more, a job does the rest. */
@@ -18,17 +23,24 @@ export interface DriveInput {
   readonly storage: StorageService;
   readonly levels: LevelListing;
   readonly reading: ReadingService;
+  readonly zips: ZipService;
   readonly fileLedger: FileLedgerRepository;
-  readonly enqueueOperation: (tx: Tx, operationId: string) => Promise<unknown>;
+  readonly folderLedger: FolderLedgerRepository;
 }
 
 /** Drives by id: folders and files, the own ones and what others share. */
-export function composeDrive({ config, database, clock, uow, folderLimits }: Basis, input: DriveInput) {
-  const { storage, levels, reading, fileLedger, enqueueOperation } = input;
+export function composeDrive({ database, clock, queue, uow, folderLimits }: Basis, input: DriveInput) {
+  const { storage, levels, reading, zips, fileLedger, folderLedger } = input;
   const access = new DriveAccess({ repository: new DriveAccessRepository(database), clock });
-  const folderLedger = new FolderLedgerRepository(database, { driveTrashDays: config.retention.trashDays });
-  const limits = folderLimits ?? FOLDER_LIMITS;
-  const folders = new FolderService({ access, levels, folderLedger, uow, limits, enqueueOperation });
+  const folders = new FolderService({
+    access,
+    levels,
+    zips,
+    folderLedger,
+    uow,
+    limits: folderLimits ?? FOLDER_LIMITS,
+    enqueueOperation: (tx, operationId) => queue.enqueue(tx, runOperationJob, { operationId }),
+  });
   const files = new DriveFileService({ access, storage, reading, fileLedger });
   return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, clock })] };
 }

@@ -8,6 +8,7 @@ import {
 import { IngestService, QuotaRefusals } from '../features/ingest/index.ts';
 import {
   FileLedgerRepository,
+  FolderLedgerRepository,
   LedgerRepository,
   LedgerService,
   registerLedgerJobs,
@@ -15,15 +16,35 @@ import {
   TombstoneService,
 } from '../features/ledger/index.ts';
 import {
-  deletePrefixJob,
+  AnalyticsRepository,
+  changeRoutes,
+  FileListingRepository,
   FileRepository,
   FolderRepository,
   FolderWalkRepository,
   LevelListing,
+  OperationRepository,
+  OperationService,
+  operationRoutes,
   ReadingService,
   registerStorageJobs,
+  SpaceRepository,
+  SpaceService,
   StorageService,
+  spaceRoutes,
   storageRoutes,
+  TrashRepository,
+  TrashService,
+  trashRoutes,
+  UsageHistoryRepository,
+  UsageService,
+  usageRoutes,
+  VersionRepository,
+  VersionService,
+  versionRoutes,
+  ZipRepository,
+  ZipService,
+  zipRoutes,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
 import { composeDrive } from './drive.ts';
@@ -39,27 +60,58 @@ export function composeAuditLog({ config, database, clock, queue }: Basis) {
 
 /** Files: the ledger, the one way in, and what is read and removed. */
 export function composeFiles(basis: Basis, recorder: AuditRecorder) {
-  const { config, database, store, budget, clock, log, queue } = basis;
+  const { config, database, store, budget, clock, log, queue, uow, audit } = basis;
+  const { trashDays: driveTrashDays } = config.retention;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
-  const fileLedger = new FileLedgerRepository(database, { driveTrashDays: config.retention.trashDays });
-  const files = new FileRepository(database);
+  const fileLedger = new FileLedgerRepository(database, { driveTrashDays });
+  const listing = new FileListingRepository(database);
   const folders = new FolderRepository(database);
-  const levels = new LevelListing({ files, folders, walk: new FolderWalkRepository(database) });
-  const storage = new StorageService({
-    files,
+  const levels = new LevelListing({ files: listing, folders, walk: new FolderWalkRepository(database) });
+  const folderLedger = new FolderLedgerRepository(database, { driveTrashDays });
+  const operations = new OperationService({
+    uow,
+    operations: new OperationRepository(database),
     fileLedger,
-    ingest,
+    folderLedger,
+    queue,
     clock,
-    enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
   });
+  const storage = new StorageService({ files: new FileRepository(database), listing, fileLedger, ingest, operations });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
+  const trash = new TrashService({ trash: new TrashRepository(database), fileLedger, operations });
+  const spaces = new SpaceService({ uow, spaces: new SpaceRepository(database), audit, driveTrashDays });
+  const versions = new VersionService({
+    getFile: (spaceId, ref) => storage.getFile(spaceId, ref),
+    versions: new VersionRepository(database),
+    fileLedger,
+  });
+  const usage = new UsageService({
+    history: new UsageHistoryRepository(database),
+    analytics: new AnalyticsRepository(database),
+    clock,
+  });
+  const zips = new ZipService({ files: new ZipRepository(database), store, recorder });
+  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, zips });
   registerLedgerJobs(queue, ledger, tombstones);
-  registerStorageJobs(queue, storage);
-  // The job of `operations` is the lead's to name here.
-  const enqueueOperation = async () => undefined;
-  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, enqueueOperation });
-  return { ledger, tombstones, routes: [...storageRoutes({ storage, levels, reading, clock }), ...drive.routes] };
+  registerStorageJobs(queue, operations, trash);
+  return {
+    ledger,
+    tombstones,
+    operations,
+    trash,
+    routes: [
+      ...storageRoutes({ storage, levels, reading, spaces, clock }),
+      ...changeRoutes(storage, spaces),
+      ...trashRoutes({ trash, storage, spaces, clock }),
+      ...versionRoutes({ versions, storage, reading, spaces }),
+      ...spaceRoutes(spaces),
+      ...operationRoutes(operations),
+      ...usageRoutes(usage),
+      ...zipRoutes(zips),
+      ...drive.routes,
+    ],
+  };
 }

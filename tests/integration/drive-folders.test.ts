@@ -127,6 +127,37 @@ describe('a level', () => {
   });
 });
 
+describe('a folder as a ZIP', () => {
+  it('has all files below it, by names from it on', async () => {
+    const top = await me.folder('top');
+    await me.upload('a.txt', await me.folder('sub', top));
+    const reply = await me
+      .get(`/drive/${top}/zip`)
+      .buffer(true)
+      .parse((res, done) => {
+        const chunks: Buffer[] = [];
+        res.on('data', (chunk: Buffer) => chunks.push(chunk));
+        res.on('end', () => done(null, Buffer.concat(chunks)));
+      });
+    expect([reply.status, reply.headers['content-disposition']]).toEqual([200, 'attachment; filename=top.zip']);
+    const bytes = (reply.body as Buffer).toString('latin1');
+    expect(bytes).toContain('sub/a.txt');
+    expect(bytes).not.toContain('top/');
+    const named = await me.get(`/drive/${top}/zip?name=x.zip`);
+    expect(named.headers['content-disposition']).toBe('attachment; filename=x.zip');
+  });
+
+  it('is not made of nothing, nor under a name that is none', async () => {
+    const top = await me.folder('top');
+    const nothing = await me.get(`/drive/${top}/zip`);
+    expect([nothing.status, nothing.body.error]).toMatchObject([
+      404,
+      { code: 'FILE_NOT_FOUND', details: { folderId: top } },
+    ]);
+    expect((await me.get(`/drive/${top}/zip?name=`)).status).toBe(400);
+  });
+});
+
 describe('renaming and moving a folder', () => {
   it('takes everything below it along, and keeps the ids', async () => {
     const [a, b] = [await me.folder('a'), await me.folder('b')];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { pagingQuery } from '../../http/paging.ts';
+import { singleLine } from '../../http/text-fields.ts';
 import { fileNameFault, normalizeFileName } from '../ingest/index.ts';
 import { CONFLICT_POLICIES } from '../ledger/index.ts';
 import { EXAMPLE_FILE, fileSchema, uploadQuery as storageUploadQuery, tagArray } from '../storage/index.ts';
@@ -65,6 +66,12 @@ export const levelQuery = z.object({
     .default('name')
     .meta({ description: 'By what; folders, which have no size, then come by name', example: 'date' }),
   order: z.enum(['asc', 'desc']).default('asc').meta({ description: 'Which way', example: 'desc' }),
+});
+
+export const zipQuery = z.object({
+  name: singleLine(1, 255)
+    .optional()
+    .meta({ description: 'Name of the ZIP; the folder’s unless told', example: 'summer.zip' }),
 });
 
 export const uploadQuery = z.object({

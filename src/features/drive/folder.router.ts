@@ -1,4 +1,6 @@
+import { create } from 'content-disposition';
 import { z } from 'zod';
+import { sendContent } from '../../http/content.ts';
 import { pageMeta } from '../../http/paging.ts';
 import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
@@ -88,6 +90,29 @@ export function folderRoutes({ folders, clock }: FolderRouteDependencies): Route
       handler: async ({ principal, params, query, context }) => {
         const level = await folders.list(driveUser(principal, context), params.folderId, query);
         return ok('Folder', presentLevel(level), { nextCursor: level.nextCursor, limit: query.limit });
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/drive/:folderId/zip',
+      operationId: 'zipFolder',
+      tag: TAG,
+      summary: 'Download a folder as a ZIP',
+      description: 'Streams a ZIP64 of up to 100,000 files below the folder, as `/storage/files/zip` does of a prefix.',
+      access: 'verified',
+      params: schemas.folderParams,
+      query: schemas.zipQuery,
+      stream: {
+        content: { 'application/zip': 'PK...' },
+        statuses: { 200: 'The ZIP, of a length that is not known before' },
+      },
+      errors: ['FOLDER_NOT_FOUND', 'FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
+      handler: async ({ principal, params, query, context, res }) => {
+        const zip = await folders.zip(driveUser(principal, context), params.folderId, query);
+        res.setHeader('Content-Type', 'application/zip');
+        res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));
+        await sendContent(res, zip.body);
+        return undefined;
       },
     }),
     route({

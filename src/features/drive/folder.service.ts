@@ -3,7 +3,7 @@ import { newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { checkedName } from '../ingest/index.ts';
 import { type FolderLedgerRepository, folderBusy, tooManyFolders } from '../ledger/index.ts';
-import type { Folder, FolderPage, LevelListing } from '../storage/index.ts';
+import type { Folder, FolderPage, LevelListing, ZipService } from '../storage/index.ts';
 import { type DriveUser, type FolderGrant, type Grant, joinPath, nameOf, parentOf } from './drive.ts';
 import type { DriveAccess, PlaceGrant } from './drive-access.service.ts';
 import { changedByOthers, folderNotFound, notMovable } from './drive-faults.ts';
@@ -21,6 +21,7 @@ export interface FolderLimits {
 export interface FolderDependencies {
   readonly access: DriveAccess;
   readonly levels: LevelListing;
+  readonly zips: ZipService;
   readonly folderLedger: FolderLedgerRepository;
   readonly uow: UnitOfWork;
   readonly limits: FolderLimits;
@@ -164,6 +165,20 @@ export class FolderService {
     throw changedByOthers();
   }
 
+  /**
+   * All files below a folder as one ZIP, in which names begin at the folder; see `ZipService.open`.
+   * Errors: FOLDER_NOT_FOUND, FILE_NOT_FOUND (no file in it), VALIDATION_FAILED (too many).
+   */
+  async zip(user: DriveUser, id: string, { name }: { readonly name?: string | undefined }) {
+    const { scope, folder } = await this.#deps.access.resolveFolder(user, id, 'view');
+    try {
+      return await this.#deps.zips.open(scope, { prefix: `${folder.path}/` }, { name });
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'FILE_NOT_FOUND') throw noFileIn(id);
+      throw error;
+    }
+  }
+
   /** Where a folder goes: into this one, or, for undefined, where it is. */
   async #parent(
     user: DriveUser,
@@ -178,6 +193,10 @@ export class FolderService {
 
 function folderExists(id: string): AppError {
   return new AppError('FOLDER_EXISTS', { details: { id } });
+}
+
+function noFileIn(folderId: string): AppError {
+  return new AppError('FILE_NOT_FOUND', { message: 'There is no file in the folder', details: { folderId } });
 }
 
 function tooLongBelow(): AppError {

@@ -23,7 +23,11 @@ interface Batch {
   readonly operationId: string;
 }
 
-const STEP = { name: 'ledger_move_step', text: 'SELECT ledger_move_step($1, $2, $3, $4, $5) AS moved' };
+const STEP = {
+  name: 'ledger_move_step',
+  // The time rounded as `uploaded_at` is.
+  text: 'SELECT ledger_move_step($1::uuid, $2::text, $3::text, $4::text::timestamptz(3), $5::integer)::float8 AS moved',
+};
 
 /** Folders of drives: made, moved, deleted, each with one statement that locks the space first (migration `files_ledger`). */
 export class FolderLedgerRepository {
@@ -62,12 +66,15 @@ export class FolderLedgerRepository {
     return { outcome: row.outcome };
   }
 
-  /** Up to `limit` files of a move that has begun; answers how many moved, 0 at the end. Safe to repeat. */
+  /** Up to `limit` files of a move that has begun at `before` (as PostgreSQL wrote it); answers how many moved, 0 at the end. */
   async moveStep(
     spaceId: string,
-    { from, to, before, limit }: { from: string; to: string; before: Date; limit: number },
+    { from, to, before, limit, tx }: { from: string; to: string; before: string; limit: number; tx?: Tx },
   ): Promise<number> {
-    const [row] = await this.#database.query<{ moved: number }>(STEP, [spaceId, from, to, before, limit]);
+    const values = [spaceId, from, to, before, limit];
+    const [row] = tx
+      ? await tx.$queryRawUnsafe<{ moved: number }[]>(STEP.text, ...values)
+      : await this.#database.query<{ moved: number }>(STEP, values);
     return row?.moved ?? 0;
   }
 

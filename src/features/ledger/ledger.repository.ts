@@ -208,7 +208,7 @@ function toCommitOutcome(row: CommitRow): CommitOutcome {
         counters: toSpaceCounters(row),
       };
     case 'exists':
-      return { outcome: 'exists', fileId: row.file_id };
+      return { outcome: 'exists', fileId: row.file_id, path: row.path };
     case 'refused':
       return { outcome: 'refused', requestedBytes: row.requested_bytes, counters: toCounters(row) };
     default:

@@ -83,8 +83,8 @@ export class LedgerService {
     try {
       const answer = await this.#committing.submit(spaceId, { uploadId, objectKey, ...file });
       if (answer.outcome === 'committed') return answer;
-      if (answer.outcome === 'exists') throw fileExists(answer.fileId, `${file.stem}${file.suffix}`);
-      if (answer.outcome === 'refused') throw quotaExceeded(answer.counters, answer.requestedBytes, 0);
+      if (answer.outcome === 'exists') throw fileExists(answer.fileId, answer.path);
+      if (answer.outcome === 'refused') throw refusedAtCommit(answer);
       if (answer.outcome === 'folders') throw tooManyFolders();
       if (answer.outcome === 'busy') throw folderBusy();
       if (answer.outcome === 'stale') throw movedMeanwhile();
@@ -108,6 +108,11 @@ export class LedgerService {
   stop(): void {
     this.#leases.stop();
   }
+}
+
+function refusedAtCommit({ counters, requestedBytes }: Extract<CommitOutcome, { outcome: 'refused' }>): AppError {
+  const bytesFit = counters.usedBytes + counters.reservedBytes + requestedBytes <= counters.quotaBytes;
+  return quotaExceeded(counters, requestedBytes, bytesFit ? 1 : 0);
 }
 
 function movedMeanwhile(): AppError {

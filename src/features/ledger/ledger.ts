@@ -71,7 +71,7 @@ export interface SpaceScope extends LedgerAudit {
 export interface CommitInput {
   readonly uploadId: string;
   readonly objectKey: string;
-  /** The path without and with its ending, for `keepBoth`; the stem short enough for a number behind it. */
+  /** The path without its ending, and the ending, for `keepBoth`; together short enough for a number between them. */
   readonly stem: string;
   readonly suffix: string;
   readonly sizeBytes: number;
@@ -107,7 +107,7 @@ export type CommitOutcome =
       readonly uploadedAt: Date;
       readonly counters: SpaceCounters;
     }
-  | { readonly outcome: 'exists'; readonly fileId: string }
+  | { readonly outcome: 'exists'; readonly fileId: string; readonly path: string }
   | { readonly outcome: 'refused'; readonly requestedBytes: number; readonly counters: QuotaCounters }
   | { readonly outcome: 'folders' | 'busy' | 'stale' | 'gone' };
 
@@ -169,7 +169,10 @@ export type MakeFolderOutcome =
   | { readonly outcome: 'made' | 'exists'; readonly folderId: string }
   | { readonly outcome: 'folders' | 'busy' | 'stale' | 'gone' };
 
-/** `begun`: more files than the limit; an operation is noted, whose job does the rest. */
+/**
+ * `begun`: more files than the limit; an operation is noted, whose job does the rest. `busy`: such an operation is under
+ * way on this folder, above or below it.
+ */
 export type MoveFolderOutcome =
   | { readonly outcome: 'moved' | 'begun'; readonly files: number }
   | { readonly outcome: 'exists'; readonly folderId: string }

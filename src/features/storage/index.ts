@@ -1,4 +1,7 @@
-export { COLUMNS as FILE_COLUMNS, FileRepository, type FileRow, toFile } from './file.repository.ts';
+export { AnalyticsRepository } from './analytics.repository.ts';
+export { changeRoutes } from './change.router.ts';
+export { FILE_COLUMNS, FileRepository, type FileRow, toFile } from './file.repository.ts';
+export { FileListingRepository } from './file-listing.repository.ts';
 export {
   COLUMNS as FOLDER_COLUMNS,
   type Folder,
@@ -8,9 +11,16 @@ export {
 } from './folder.repository.ts';
 export { FolderWalkRepository } from './folder-walk.repository.ts';
 export { type FolderPage, type FolderQuery, LevelListing } from './level-listing.ts';
+export { OperationRepository } from './operation.repository.ts';
+export { operationRoutes } from './operation.router.ts';
+export { OperationService } from './operation.service.ts';
+export { type Operation, runOperationJob } from './operation.ts';
 export { type ContentChoice, type LinkInput, ReadingService } from './reading.service.ts';
 export { sendFile } from './send-file.router.ts';
-export { deletePrefixJob, registerStorageJobs } from './storage.jobs.ts';
+export { SpaceRepository } from './space.repository.ts';
+export { spaceRoutes } from './space.router.ts';
+export { SpaceService } from './space.service.ts';
+export { purgeTrashJob, registerStorageJobs } from './storage.jobs.ts';
 export { presentFile, presentQuotaUsage, presentUsage } from './storage.presenter.ts';
 export { storageRoutes } from './storage.router.ts';
 export {
@@ -18,7 +28,6 @@ export {
   EXAMPLE_USAGE,
   EXAMPLE_USAGE_DATA,
   file as fileSchema,
-  fileName,
   linkQuery,
   tagArray,
   uploadQuery,
@@ -27,3 +36,15 @@ export {
 } from './storage.schemas.ts';
 export { StorageService, type UploadInput } from './storage.service.ts';
 export type { StoredFile } from './stored-file.ts';
+export { TrashRepository } from './trash.repository.ts';
+export { trashRoutes } from './trash.router.ts';
+export { TrashService } from './trash.service.ts';
+export { usageRoutes } from './usage.router.ts';
+export { UsageService } from './usage.service.ts';
+export { UsageHistoryRepository } from './usage-history.repository.ts';
+export { VersionRepository } from './version.repository.ts';
+export { versionRoutes } from './version.router.ts';
+export { VersionService } from './version.service.ts';
+export { ZipRepository } from './zip.repository.ts';
+export { zipRoutes } from './zip.router.ts';
+export { ZipService } from './zip.service.ts';

@@ -5,10 +5,11 @@ import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { type SpaceSnapshot, scopeOf } from '../access/index.ts';
-import type { DeletedFile } from '../ledger/index.ts';
+import { showFreed } from './fresh-usage.ts';
 import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
 import { sendFile } from './send-file.router.ts';
+import type { SpaceService } from './space.service.ts';
 import {
   presentDeletedFile,
   presentDeletion,
@@ -29,11 +30,12 @@ export interface StorageRouteDependencies {
   readonly storage: StorageService;
   readonly levels: LevelListing;
   readonly reading: ReadingService;
+  readonly spaces: SpaceService;
   readonly clock: Clock;
 }
 
 /** `/storage`: files by path, for a key's pocket or a user's drive. */
-export function storageRoutes({ storage, levels, reading, clock }: StorageRouteDependencies): Route[] {
+export function storageRoutes({ storage, levels, reading, spaces, clock }: StorageRouteDependencies): Route[] {
   return [
     route({
       method: 'post',
@@ -54,7 +56,7 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
           example: { file: schemas.EXAMPLE_FILE, usage: schemas.EXAMPLE_USAGE },
         },
       },
-      errors: ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'CONFLICT', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, query, context, confirm, req, res }) => {
         const startedAt = performance.now();
         const staged = await receiveFile(req, res, 'file', (part) =>
@@ -125,7 +127,7 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
       tag: TAG,
       summary: 'Delete many files',
       description:
-        'Deletes up to 1000 named files, or all below a prefix; a prefix of more than 1000 files becomes a job.',
+        'Deletes up to 1000 named files, or all below a prefix, into the trash where the space keeps one unless `permanent`; a prefix of more than 1000 files becomes a job.',
       access: 'space:delete',
       body: schemas.bulkDeleteBody,
       bodyLimitBytes: BULK_BODY_BYTES,
@@ -148,13 +150,13 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
       },
       errors: ['BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context, res }) => {
+        const scope = scopeOf(principal, context);
         const outcome =
           'fileNames' in body
-            ? { deletion: await storage.deleteMany(scopeOf(principal, context), body.fileNames) }
-            : await storage.deletePrefix(scopeOf(principal, context), body.prefix);
+            ? { deletion: await storage.deleteMany(scope, body.fileNames, body) }
+            : await storage.deletePrefix(scope, body.prefix, body);
         if ('jobId' in outcome) return accepted('The files are being deleted', { jobId: outcome.jobId });
-        const { deleted } = outcome.deletion;
-        setQuotaHeaders(res, { space: without(principal.space, deleted) });
+        await showFreed(spaces, { principal, res }, outcome.deletion.deleted);
         return ok('Files deleted', presentDeletion(outcome.deletion));
       },
     }),
@@ -245,9 +247,11 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
       operationId: 'deleteFile',
       tag: TAG,
       summary: 'Delete a file',
-      description: 'The name is free and the usage down at once; the object is removed by a job.',
+      description:
+        'The name is free at once. Where the space keeps a trash, the file lies there and counts until its time is over, unless `permanent`; else the usage is down at once, and a job removes the object.',
       access: 'space:delete',
       params: schemas.fileNameParams,
+      query: schemas.deleteQuery,
       success: {
         200: {
           description: 'What was freed',
@@ -266,9 +270,9 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
         },
       },
       errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, context, res }) => {
-        const gone = await storage.delete(scopeOf(principal, context), { path: params.fileName });
-        setQuotaHeaders(res, { space: without(principal.space, [gone]) });
+      handler: async ({ principal, params, query, context, res }) => {
+        const gone = await storage.delete(scopeOf(principal, context), { path: params.fileName }, query);
+        await showFreed(spaces, { principal, res }, [gone]);
         return ok('File deleted', { ...presentDeletedFile(gone), deletedAt: clock.now().toISOString() });
       },
     }),
@@ -292,13 +296,6 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
       handler: async ({ principal }) => ok('Usage', presentQuotaUsage(principal.space)),
     }),
   ];
-}
-
-/** The space as it was when the request was authorized, less what the request has deleted since. */
-function without(space: SpaceSnapshot, deleted: readonly DeletedFile[]): SpaceSnapshot {
-  const freedBytes = deleted.reduce((sum, file) => sum + file.freedBytes, 0);
-  const gone = deleted.filter(({ trashed }) => !trashed);
-  return { ...space, usedBytes: space.usedBytes - freedBytes, usedObjects: space.usedObjects - gone.length };
 }
 
 function livingFiles({ usedObjects, trashObjects, versionObjects }: SpaceSnapshot): number {

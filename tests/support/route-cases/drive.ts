@@ -26,6 +26,16 @@ export const driveCases: RouteCases = {
   createFolder: { call: () => ({ path: '/drive', body: { name: crypto.randomUUID() } }), status: 201 },
   listDrive: { call: () => ({ path: '/drive' }), status: 200 },
   listFolder: onFolder(),
+  zipFolder: {
+    call: async (world, me) => {
+      const { path } = await onFolder('/zip').call(world, me);
+      const upload = { path: `/files?folderId=${path.split('/')[2]}`, attach: CONTENT };
+      await world.send('post', upload, me.headers);
+      return { path };
+    },
+    status: 200,
+    foreign: 'FOLDER_NOT_FOUND',
+  },
   changeFolder: onFolder('', { parentId: null }),
   deleteFolder: onFolder(),
   uploadDriveFile: { call: () => ({ path: '/files', attach: CONTENT }), status: 201 },

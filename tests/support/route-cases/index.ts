@@ -4,7 +4,9 @@ import { apiKeyCases } from './api-keys.ts';
 import { driveCases } from './drive.ts';
 import type { RouteCases } from './route-case.ts';
 import { storageCases } from './storage.ts';
+import { storageChangeCases } from './storage-changes.ts';
 import { systemCases } from './system.ts';
+import { usageCases } from './usage.ts';
 
 /** How to call each route rightly, by operation id. */
 export const routeCases: RouteCases = {
@@ -15,4 +17,6 @@ export const routeCases: RouteCases = {
   ...adminCases,
   ...storageCases,
   ...driveCases,
+  ...storageChangeCases,
+  ...usageCases,
 };
