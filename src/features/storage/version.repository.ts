@@ -1,19 +1,5 @@
 import type { Database } from '../../platform/db/database.ts';
-
-/** An older content of a file. */
-export interface FileVersion {
-  readonly id: string;
-  readonly objectKey: string;
-  readonly sizeBytes: number;
-  /** Hex. */
-  readonly sha256: string;
-  readonly etag: string;
-  readonly contentType: string;
-  readonly category: string;
-  /** When this content came, and when another took its place. */
-  readonly uploadedAt: Date;
-  readonly replacedAt: Date;
-}
+import type { FileVersion } from './file-version.ts';
 
 const COLUMNS = `id, object_key AS "objectKey", size_bytes AS "sizeBytes", sha256, etag, content_type AS "contentType", category,
   uploaded_at AS "uploadedAt", created_at AS "replacedAt"`;

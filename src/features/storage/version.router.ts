@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ok, type Route, route } from '../../http/route.ts';
 import { scopeOf } from '../access/index.ts';
+import type { FileVersion } from './file-version.ts';
 import { freshUsage } from './fresh-usage.ts';
 import type { ReadingService } from './reading.service.ts';
 import { sendFile } from './send-file.router.ts';
@@ -8,7 +9,6 @@ import type { SpaceService } from './space.service.ts';
 import { presentFile } from './storage.presenter.ts';
 import { EXAMPLE_FILE, EXAMPLE_USAGE, file, fileNameParams, usage } from './storage.schemas.ts';
 import type { StorageService } from './storage.service.ts';
-import type { FileVersion } from './version.repository.ts';
 import * as schemas from './version.schemas.ts';
 import type { VersionService } from './version.service.ts';
 

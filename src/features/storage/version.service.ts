@@ -1,9 +1,10 @@
 import { AppError } from '../../errors/app-error.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { FileLedgerRepository, FileRef, SpaceScope } from '../ledger/index.ts';
+import type { FileVersion } from './file-version.ts';
 import { fileNotFound } from './storage-faults.ts';
 import type { StoredFile } from './stored-file.ts';
-import type { FileVersion, VersionRepository } from './version.repository.ts';
+import type { VersionRepository } from './version.repository.ts';
 
 export interface VersionDependencies {
   /** Errors: FILE_NOT_FOUND. */
