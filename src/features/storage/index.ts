@@ -14,7 +14,7 @@ export { type FolderPage, type FolderQuery, LevelListing } from './level-listing
 export { OperationRepository } from './operation.repository.ts';
 export { operationRoutes } from './operation.router.ts';
 export { OperationService } from './operation.service.ts';
-export { type Operation, runOperationJob, runOperationJob } from './operation.ts';
+export { runOperationJob } from './operation.ts';
 export { type ContentChoice, type LinkInput, ReadingService } from './reading.service.ts';
 export { sendFile } from './send-file.router.ts';
 export { SpaceRepository } from './space.repository.ts';
