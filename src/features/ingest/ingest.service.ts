@@ -287,11 +287,11 @@ export class IngestService {
   }
 }
 
-/** The name as a path in a space. Errors: VALIDATION_FAILED. */
-export function checkedName(fileName: string): string {
+/** The name as a path in a space; `field` is what the caller calls it. Errors: VALIDATION_FAILED. */
+export function checkedName(fileName: string, field = 'fileName'): string {
   const path = normalizeFileName(fileName);
   const fault = fileNameFault(path);
-  if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: 'fileName', message: fault }] });
+  if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: field, message: fault }] });
   return path;
 }
 
