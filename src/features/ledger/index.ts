@@ -10,6 +10,7 @@ export {
   type DeletedFile,
   type FileRef,
   type LedgerAudit,
+  type QuotaCounters,
   type SpaceCounters,
   type SpaceScope,
 } from './ledger.ts';
