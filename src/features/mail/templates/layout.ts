@@ -1,4 +1,4 @@
-import { type Html, html } from './html.ts';
+import { type Html, html } from '../../../platform/html/html.ts';
 
 /** What a template gives: the same content twice, for those who see HTML and those who don't. */
 export interface MailContent {
