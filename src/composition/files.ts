@@ -17,6 +17,9 @@ import {
 import {
   deletePrefixJob,
   FileRepository,
+  FolderRepository,
+  FolderWalkRepository,
+  LevelListing,
   ReadingService,
   registerStorageJobs,
   StorageService,
@@ -40,8 +43,11 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
   const refusals = new QuotaRefusals(recorder, clock);
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays: config.retention.trashDays });
+  const files = new FileRepository(database);
+  const folders = new FolderRepository(database);
+  const levels = new LevelListing({ files, folders, walk: new FolderWalkRepository(database) });
   const storage = new StorageService({
-    files: new FileRepository(database),
+    files,
     fileLedger,
     ingest,
     clock,
@@ -50,5 +56,5 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-  return { ledger, tombstones, routes: storageRoutes({ storage, reading, clock }) };
+  return { ledger, tombstones, routes: storageRoutes({ storage, levels, reading, clock }) };
 }

@@ -17,6 +17,10 @@ $$;
 CREATE FUNCTION path_parent(p_path text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$ SELECT regexp_replace(p_path, '/?[^/]*$', '') $$;
 
+-- The same as a place among all folders: what lies below a folder follows it at once. Part of indexes: never change it.
+CREATE FUNCTION path_folder_key(p_path text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$ SELECT translate(regexp_replace(p_path, '/?[^/]*$', ''), '/', chr(1)) $$;
+
 -- What a file is found by: each tag, and of each `key=value` the key alone too. Part of indexes: never change it.
 CREATE FUNCTION tag_terms(p_tags text[]) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$

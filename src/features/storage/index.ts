@@ -1,4 +1,7 @@
 export { FileRepository } from './file.repository.ts';
+export { type Folder, FolderRepository } from './folder.repository.ts';
+export { FolderWalkRepository } from './folder-walk.repository.ts';
+export { type FolderPage, type FolderQuery, LevelListing } from './level-listing.ts';
 export { ReadingService } from './reading.service.ts';
 export { deletePrefixJob, registerStorageJobs } from './storage.jobs.ts';
 export { presentQuotaUsage, presentUsage } from './storage.presenter.ts';

@@ -82,6 +82,7 @@ export class StorageService {
     return this.#deps.ingest.stage({ scope, ...input });
   }
 
+  /** A page of all files below a prefix. Errors: VALIDATION_FAILED (cursor). */
   list(spaceId: string, query: ListQuery): Promise<FilePage> {
     return this.#deps.files.list(spaceId, query);
   }
