@@ -1,10 +1,12 @@
+export { contentDisposition } from './content-disposition.ts';
 export { FileRepository } from './file.repository.ts';
 export { type Folder, FolderRepository } from './folder.repository.ts';
 export { FolderWalkRepository } from './folder-walk.repository.ts';
 export { type FolderPage, type FolderQuery, LevelListing } from './level-listing.ts';
-export { ReadingService } from './reading.service.ts';
+export { type ContentChoice, ReadingService } from './reading.service.ts';
 export { deletePrefixJob, registerStorageJobs } from './storage.jobs.ts';
 export { presentQuotaUsage, presentUsage } from './storage.presenter.ts';
 export { storageRoutes } from './storage.router.ts';
 export { EXAMPLE_USAGE, EXAMPLE_USAGE_DATA, usage, usageData } from './storage.schemas.ts';
 export { StorageService } from './storage.service.ts';
+export type { StoredFile } from './stored-file.ts';
