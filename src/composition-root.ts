@@ -73,7 +73,7 @@ export function compose(input: CompositionInput): Composition {
       ...accounts.routes,
       ...keys.routes,
       ...files.routes,
-      ...composeLinks(basis).routes,
+      ...composeLinks(basis, files).routes,
       ...auditLog.routes,
       ...adminHealthRoutes(composeHealth(basis)),
     ],

@@ -24,6 +24,9 @@ import {
   registerStorageJobs,
   StorageService,
   storageRoutes,
+  ZipRepository,
+  ZipService,
+  zipRoutes,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
 
@@ -54,7 +57,18 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
     enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
   });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
+  const zips = new ZipService({ files: new ZipRepository(database), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-  return { ledger, tombstones, routes: storageRoutes({ storage, levels, reading, clock }) };
+  return {
+    ledger,
+    tombstones,
+    ingest,
+    storage,
+    folders,
+    levels,
+    reading,
+    zips,
+    routes: [...storageRoutes({ storage, levels, reading, clock }), ...zipRoutes(zips)],
+  };
 }

@@ -11,6 +11,7 @@ import {
   type Credentials,
   type KeyPrincipal,
   PERMISSIONS,
+  type Permission,
   type Principal,
   type UserPrincipal,
 } from './principal.ts';
@@ -58,8 +59,9 @@ export class AccessService {
     }
     const principal = showsKey ? await this.#key(credentials) : await this.#user(credentials);
     onProven(principal);
-    if (principal.kind === 'key') assertPermission(principal, access);
-    else assertRank(principal, access);
+    const permission = PERMISSIONS.find((name) => access === `space:${name}`);
+    if (principal.kind === 'user') assertRank(principal, access);
+    else if (permission !== undefined) assertPermission(principal, permission);
     return principal;
   }
 
@@ -141,9 +143,9 @@ export class AccessService {
   }
 }
 
-function assertPermission(key: KeyPrincipal, access: Access): void {
-  const permission = PERMISSIONS.find((name) => access === `space:${name}`);
-  if (permission === undefined || key.permissions.includes(permission)) return;
+/** For what a route's access does not say by itself. Errors: PERMISSION_MISSING. */
+export function assertPermission(principal: Principal, permission: Permission): void {
+  if (principal.kind === 'user' || principal.permissions.includes(permission)) return;
   throw new AppError('PERMISSION_MISSING', {
     message: `The API key lacks the permission "${permission}"`,
     details: { permission },

@@ -1,5 +1,5 @@
 export { AccessRepository } from './access.repository.ts';
-export { AccessService } from './access.service.ts';
+export { AccessService, assertPermission } from './access.service.ts';
 export {
   type Access,
   type Credentials,

@@ -1,7 +1,5 @@
-import type { Request } from 'express';
 import type { AppError } from '../../errors/app-error.ts';
 import type { ErrorCode } from '../../errors/codes.ts';
-import { prefersHtml } from '../../http/html-page.ts';
 import type { PublicPages } from './public-page.ts';
 
 /** In words for people who never saw this service. What is not here is told as it is. */
@@ -21,19 +19,14 @@ const WORDS: Partial<Record<ErrorCode, { readonly title: string; readonly messag
 /** Where there is nothing to go back to. */
 const FINAL: readonly ErrorCode[] = ['LINK_NOT_FOUND', 'INTERNAL'];
 
-/** How a failed request of this token is told to people; null for programs. */
-export function failurePage(req: Request, pages: PublicPages): ((failure: AppError) => string) | null {
-  if (!prefersHtml(req)) return null;
-  const home = `/s/${encodeURIComponent(String(req.params['token']))}`;
-  return (failure) => {
-    const { code, message, details } = failure;
-    if (code === 'LINK_PASSWORD_REQUIRED') return pages.password(home, null);
-    if (code === 'INVALID_CREDENTIALS') return pages.password(home, 'The password is wrong.');
-    const faults = code === 'VALIDATION_FAILED' && Array.isArray(details) ? details : [];
-    const words = WORDS[code] ?? {
-      title: 'That did not work',
-      message: [message, ...faults.map((fault) => `${fault.path} ${fault.message}`)].join(': '),
-    };
-    return pages.failure(words, FINAL.includes(code) ? null : home);
+/** How a failed request is told to people; `home` is the link's address. */
+export function failurePage({ code, message, details }: AppError, home: string, pages: PublicPages): string {
+  if (code === 'LINK_PASSWORD_REQUIRED') return pages.password(home, null);
+  if (code === 'INVALID_CREDENTIALS') return pages.password(home, 'The password is wrong.');
+  const faults = code === 'VALIDATION_FAILED' && Array.isArray(details) ? details : [];
+  const words = WORDS[code] ?? {
+    title: 'That did not work',
+    message: [message, ...faults.map((fault) => `${fault.path} ${fault.message}`)].join(': '),
   };
+  return pages.failure(words, FINAL.includes(code) ? null : home);
 }

@@ -12,11 +12,11 @@ import { contentDisposition, type StoredFile } from '../storage/index.ts';
 import { tokenParams } from './link.schemas.ts';
 import type { LinkDoorService, Visit } from './link-door.service.ts';
 import type { LinkDropService } from './link-drop.service.ts';
-import type { PublicLink } from './public-link.ts';
+import { failurePage } from './public-failure.ts';
 import { presentListing } from './public-link.presenter.ts';
 import * as schemas from './public-link.schemas.ts';
 import type { PublicLinkService } from './public-link.service.ts';
-import { failurePage } from './public-failure.ts';
+import type { PublicLink } from './public-link.ts';
 import { PublicPages } from './public-page.ts';
 
 const TAG = 'Public links';
@@ -67,10 +67,10 @@ function lookRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
       },
       stream: { content: { 'text/html': '<!doctype html>...' }, statuses: { 200: 'What is there' } },
       errors: [...DOOR_ERRORS, 'FOLDER_NOT_FOUND'],
-      failurePage: (req) => failurePage(req, pages),
+      failurePage: inWords,
       handler: async ({ params, query, context, req, res }) => {
         const link = await enter(door, params.token, { context, req, res });
-        const listing = await links.list(link, query);
+        const listing = await links.list(link, { path: query.path, limit: query.limit, cursor: query.cursor });
         if (prefersHtml(req)) {
           sendPage(res, 200, pages.listing(`/s/${params.token}`, link, listing));
           return undefined;
@@ -103,7 +103,7 @@ function lookRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
       },
       stream: { content: {}, statuses: { 303: 'Back to the link, for a page' } },
       errors: ['LINK_NOT_FOUND', 'INVALID_CREDENTIALS', 'DEPENDENCY_UNAVAILABLE'],
-      failurePage: (req) => failurePage(req, pages),
+      failurePage: inWords,
       handler: async ({ params: { token }, body, context, req, res }) => {
         keepPrivate(res);
         const pass = await door.unlock({ token, password: body.password, ip: context.ip });
@@ -151,7 +151,7 @@ function contentRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
         },
       },
       errors: [...DOOR_ERRORS, 'FILE_NOT_FOUND', 'FORBIDDEN', 'PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE'],
-      failurePage: (req) => failurePage(req, pages),
+      failurePage: inWords,
       handler: async ({ params, query, context, req, res }) => {
         const link = await enter(door, params.token, { context, req, res });
         const isLimited = link.maxDownloads !== null;
@@ -196,7 +196,7 @@ function contentRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
         statuses: { 200: 'The ZIP, of a length that is not known before' },
       },
       errors: [...DOOR_ERRORS, 'FOLDER_NOT_FOUND', 'FILE_NOT_FOUND', 'FORBIDDEN'],
-      failurePage: (req) => failurePage(req, pages),
+      failurePage: inWords,
       handler: async ({ params, query, context, req, res }) => {
         const link = await enter(door, params.token, { context, req, res });
         const isHead = req.method === 'HEAD';
@@ -229,7 +229,7 @@ function dropRoute({ door, drops }: PublicLinkRouteDependencies): Route {
     },
     stream: { content: { 'text/html': '<!doctype html>...' }, statuses: { 201: 'The file as it was sent' } },
     errors: [...DOOR_ERRORS, 'FORBIDDEN', 'QUOTA_EXCEEDED', 'FILE_TOO_LARGE', 'CONFLICT', 'STORAGE_FULL'],
-    failurePage: (req) => failurePage(req, pages),
+    failurePage: inWords,
     handler: async ({ params: { token }, context, req, res }) => {
       const link = await enter(door, token, { context, req, res });
       drops.assertTakes(link);
@@ -244,6 +244,12 @@ function dropRoute({ door, drops }: PublicLinkRouteDependencies): Route {
       return created('File sent', { file: { name: dropped.name, size: dropped.sizeBytes } });
     },
   });
+}
+
+/** For people; null for programs. */
+function inWords(req: Request): ((failure: AppError) => string) | null {
+  const home = `/s/${encodeURIComponent(String(req.params['token']))}`;
+  return prefersHtml(req) ? (failure) => failurePage(failure, home, pages) : null;
 }
 
 function enter(

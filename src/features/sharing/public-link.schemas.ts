@@ -20,7 +20,10 @@ export const unlockData = z.object({
     .meta({ description: 'Until when the cookie opens the link; null where it asks for no password' }),
 });
 
-const entry = z.object({ name: z.string(), path: z.string().meta({ description: 'For `path`; below what is shared' }) });
+const entry = z.object({
+  name: z.string(),
+  path: z.string().meta({ description: 'For `path`; below what is shared' }),
+});
 
 export const listingData = z.object({
   link: z.object({
@@ -33,9 +36,7 @@ export const listingData = z.object({
     maxUploadFiles: z.number().int().nullable(),
   }),
   folders: z.array(entry),
-  files: z.array(
-    entry.extend({ size: z.number().int(), contentType: z.string(), lastModified: z.iso.datetime() }),
-  ),
+  files: z.array(entry.extend({ size: z.number().int(), contentType: z.string(), lastModified: z.iso.datetime() })),
 });
 
 export const listingExample = {

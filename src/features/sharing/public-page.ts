@@ -35,7 +35,8 @@ export class PublicPages {
       { title, isNarrow: true },
       html`<h1>${isolated(title)}</h1>
 <p class="quiet">Only the owner sees what you send.${
-        limits && ` It takes up to ${limits.maxFiles} ${limits.maxFiles === 1 ? 'file' : 'files'} and ${sizeOf(limits.maxBytes)} altogether.`
+        limits &&
+        ` It takes up to ${limits.maxFiles} ${limits.maxFiles === 1 ? 'file' : 'files'} and ${sizeOf(limits.maxBytes)} altogether.`
       }${until(expiresAt)}</p>
 ${done && html`<p class="note good" role="status">Sent: ${isolated(done.name)} (${sizeOf(done.sizeBytes)})</p>`}
 ${isFull ? html`<p class="note bad">It is full and takes no more files.</p>` : dropForm(home)}`,

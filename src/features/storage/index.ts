@@ -10,3 +10,6 @@ export { storageRoutes } from './storage.router.ts';
 export { EXAMPLE_USAGE, EXAMPLE_USAGE_DATA, usage, usageData } from './storage.schemas.ts';
 export { StorageService } from './storage.service.ts';
 export type { StoredFile } from './stored-file.ts';
+export { ZipRepository } from './zip.repository.ts';
+export { zipRoutes } from './zip.router.ts';
+export { ZipService } from './zip.service.ts';

@@ -23,12 +23,13 @@ export const fileNameParams = z.object({
   fileName: z.string().meta({ description: 'The path as one percent-encoded segment', example: EXAMPLE_NAME }),
 });
 
-const withoutNul = z
+/** Text as PostgreSQL takes it. */
+export const withoutNul = z
   .string()
   .refine((text) => !text.includes('\0') && text.isWellFormed(), 'must be valid UTF-8 without NUL');
 
 /** A piece of names: NFC as they are, so that it is found however it was typed. */
-const partOfName = withoutNul.transform(normalizeFileName);
+export const partOfName = withoutNul.transform(normalizeFileName);
 
 export const uploadQuery = z.object({
   fileName: fileName.optional(),
