@@ -34,10 +34,10 @@ export class PublicPages {
     return this.#page(
       { title, isNarrow: true },
       html`<h1>${isolated(title)}</h1>
-<p class="quiet">Only the owner sees what you send.${
+<p class="quiet">Others who have this link do not see what you send.${
         limits &&
         ` It takes up to ${limits.maxFiles} ${limits.maxFiles === 1 ? 'file' : 'files'} and ${sizeOf(limits.maxBytes)} altogether.`
-      }${until(expiresAt)}</p>
+      }${expiresAt && html` It is open until ${time(expiresAt)}.`}</p>
 ${done && html`<p class="note good" role="status">Sent: ${isolated(done.name)} (${sizeOf(done.sizeBytes)})</p>`}
 ${isFull ? html`<p class="note bad">It is full and takes no more files.</p>` : dropForm(home)}`,
     );
@@ -82,7 +82,6 @@ function page({ title, stylesUrl, isNarrow = false }: Frame, content: Html): str
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <title>${inSight(title)} · Pockity</title>
-<link rel="icon" href="data:,">
 <link rel="stylesheet" href="${stylesUrl}">
 </head>
 <body>
@@ -115,7 +114,7 @@ function folder(home: string, link: PublicLink, listing: PublicListing): Html {
 <h1>${isolated(path === '' ? root : lastSegment(path))}</h1>
 <p class="quiet">Shared folder${limits(link)}</p>
 </div>
-${isEmpty ? null : html`<a class="button" href="${at(`${home}/zip`, { path })}" download>Download all</a>`}
+${isEmpty ? null : html`<a class="button" href="${at(`${home}/zip`, { path })}" download>Download all (ZIP)</a>`}
 </div>
 ${path === '' ? null : crumbs(home, root, path)}
 ${
@@ -162,11 +161,7 @@ function dropForm(home: string): Html {
 
 function limits({ expiresAt, maxDownloads, downloads }: PublicLink): Html {
   const left = maxDownloads === null ? null : maxDownloads - downloads;
-  return html`${left === null ? null : ` · ${left} ${left === 1 ? 'download' : 'downloads'} left`}${until(expiresAt)}`;
-}
-
-function until(expiresAt: Date | null): Html | null {
-  return expiresAt && html` · open until ${time(expiresAt)}`;
+  return html`${left === null ? null : ` · ${left} ${left === 1 ? 'download' : 'downloads'} left`}${expiresAt && html` · open until ${time(expiresAt)}`}`;
 }
 
 function time(date: Date): Html {
