@@ -32,7 +32,7 @@ export function composeLinks(basis: Basis, files: ReturnType<typeof composeFiles
   const door = new LinkDoorService({
     links,
     passwordHasher,
-    guard: new LoginGuard(guesses),
+    guard: new LoginGuard(guesses, ''),
     passes: new LinkPasses(deriveKey(secrets.encryptionKey, 'link-pass')),
     clock,
   });

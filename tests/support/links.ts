@@ -32,7 +32,7 @@ export class LinkOwner {
     const reply = await supertest(this.world.app)
       .post(`/api/storage/upload?fileName=${encodeURIComponent(path)}`)
       .set(this.me.headers)
-      .attach('file', Buffer.from(content), 'x.txt');
+      .attach('file', Buffer.from(content), `x.${path.split('.').at(-1)}`);
     if (reply.status !== 201) throw new Error(`the upload was refused: ${JSON.stringify(reply.body)}`);
     return reply.body.data.file.id;
   }
