@@ -15,7 +15,9 @@ import {
   TombstoneService,
 } from '../features/ledger/index.ts';
 import {
+  AnalyticsRepository,
   deletePrefixJob,
+  FileListingRepository,
   FileRepository,
   FolderRepository,
   FolderWalkRepository,
@@ -24,6 +26,9 @@ import {
   registerStorageJobs,
   StorageService,
   storageRoutes,
+  UsageHistoryRepository,
+  UsageService,
+  usageRoutes,
   ZipRepository,
   ZipService,
   zipRoutes,
@@ -46,29 +51,26 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
   const refusals = new QuotaRefusals(recorder, clock);
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays: config.retention.trashDays });
-  const files = new FileRepository(database);
+  const listing = new FileListingRepository(database);
   const folders = new FolderRepository(database);
-  const levels = new LevelListing({ files, folders, walk: new FolderWalkRepository(database) });
+  const levels = new LevelListing({ files: listing, folders, walk: new FolderWalkRepository(database) });
   const storage = new StorageService({
-    files,
+    files: new FileRepository(database),
+    listing,
     fileLedger,
     ingest,
     clock,
     enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
   });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
+  const usage = new UsageService({
+    history: new UsageHistoryRepository(database),
+    analytics: new AnalyticsRepository(database),
+    clock,
+  });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-  return {
-    ledger,
-    tombstones,
-    ingest,
-    storage,
-    folders,
-    levels,
-    reading,
-    zips,
-    routes: [...storageRoutes({ storage, levels, reading, clock }), ...zipRoutes(zips)],
-  };
+  const routes = [...storageRoutes({ storage, levels, reading, clock }), ...usageRoutes(usage), ...zipRoutes(zips)];
+  return { ledger, tombstones, ingest, storage, folders, levels, reading, zips, routes };
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  FileRepository,
+  FileListingRepository,
   FolderRepository,
   FolderWalkRepository,
   LevelListing,
@@ -12,20 +12,20 @@ import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { createTestSpace } from '../support/spaces.ts';
 
-type Query = Parameters<FileRepository['list']>[1] & { readonly delimited: boolean };
+type Query = Parameters<FileListingRepository['list']>[1] & { readonly delimited: boolean };
 type Kind = 'KEY' | 'DRIVE';
 type Space = { readonly id: string; readonly kind: Kind };
 
 let testDatabase: TestDatabase;
 let database: Database;
-let files: FileRepository;
+let files: FileListingRepository;
 let folderRows: FolderRepository;
 let levels: LevelListing;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   database = new Database({ url: testDatabase.url, maxConnections: 4, log: silentLogger() });
-  files = new FileRepository(database);
+  files = new FileListingRepository(database);
   folderRows = new FolderRepository(database);
   levels = new LevelListing({ files, folders: folderRows, walk: new FolderWalkRepository(database) });
 });

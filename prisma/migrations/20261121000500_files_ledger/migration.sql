@@ -4,11 +4,12 @@ SET LOCAL lock_timeout = '10s';
 
 -- Ids --------------------------------------------------------------------------------------------------------------
 
--- A UUIDv7 (RFC 9562) for rows that are made in sets; PostgreSQL has its own only since 18.
+-- A UUIDv7 (RFC 9562, method 3: microseconds too, so that versions made within one millisecond keep their order);
+-- PostgreSQL has its own only since 18.
 CREATE FUNCTION ledger_new_id() RETURNS uuid
 LANGUAGE sql VOLATILE AS $$
-  SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
-    PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid
+  SELECT (lpad(to_hex(us / 1000), 12, '0') || to_hex(28672 + us % 1000 * 4096 / 1000) || substr(gen_random_uuid()::text, 20))::uuid
+  FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us) clock
 $$;
 
 -- Names ------------------------------------------------------------------------------------------------------------
@@ -25,6 +26,12 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$ SELECT translate(regexp_replac
 CREATE FUNCTION tag_terms(p_tags text[]) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
   SELECT p_tags || ARRAY(SELECT split_part(tag, '=', 1) FROM unnest(p_tags) tag WHERE tag LIKE '%=%')
+$$;
+
+-- `ledger_free_path` as far as a name may be long; null when no number fits any more.
+CREATE FUNCTION ledger_free_name(p_space_id uuid, p_path text, p_stem text, p_suffix text) RETURNS text
+LANGUAGE sql VOLATILE AS $$
+  SELECT CASE WHEN octet_length(name) <= 1024 THEN name END FROM ledger_free_path(p_space_id, p_path, p_stem, p_suffix) name
 $$;
 
 -- Rollups: whatever changes files or the byte ledger, these follow in the same statement. ---------------------------
@@ -221,20 +228,21 @@ CREATE TRIGGER share_links_removed AFTER DELETE ON share_links
 
 -- Uploads ----------------------------------------------------------------------------------------------------------
 
--- What a new content of this name takes the place of, and what that frees: the old content, or, where the space keeps
--- versions, only those that fall out at the end of the row. All null and 0 where the name is free.
+-- What a new content of this name takes the place of, and what that frees: the old content, unless the space keeps
+-- versions, and the versions that are then too many. All null and 0 where the name is free.
 CREATE FUNCTION ledger_replaced(
   p_space_id uuid, p_path text, p_versions_kept integer, OUT file_id uuid, OUT freed_bytes bigint, OUT freed_objects bigint
 )
 LANGUAGE plpgsql AS $$
 BEGIN
-  SELECT f.id, f.size_bytes, 1 INTO file_id, freed_bytes, freed_objects
+  SELECT f.id, CASE p_versions_kept WHEN 0 THEN f.size_bytes ELSE 0 END, (p_versions_kept = 0)::int
+  INTO file_id, freed_bytes, freed_objects
   FROM files f WHERE f.space_id = p_space_id AND f.path = p_path AND f.deleted_at IS NULL;
-  IF file_id IS NOT NULL AND p_versions_kept > 0 THEN
-    SELECT coalesce(sum(v.size_bytes), 0), count(*) INTO freed_bytes, freed_objects
+  IF file_id IS NOT NULL THEN
+    SELECT freed_bytes + coalesce(sum(v.size_bytes), 0), freed_objects + count(*) INTO freed_bytes, freed_objects
     FROM (
       SELECT size_bytes FROM file_versions WHERE file_versions.file_id = ledger_replaced.file_id
-      ORDER BY id DESC OFFSET p_versions_kept - 1
+      ORDER BY id DESC OFFSET greatest(p_versions_kept - 1, 0)
     ) v;
   END IF;
   freed_bytes := coalesce(freed_bytes, 0);
@@ -357,9 +365,12 @@ DECLARE
   v_upload uploads%ROWTYPE;
   v_versions_kept integer;
   v_freed_bytes bigint := 0;
+  v_given record;
 BEGIN
   SELECT s.versions_kept INTO v_versions_kept FROM spaces s WHERE s.id = p_space_id FOR NO KEY UPDATE;
-  SELECT u.* INTO v_upload FROM uploads u WHERE u.id = p_upload_id AND u.space_id = p_space_id;
+  -- The lease first: where room is short, overdue uploads make way, and this one must not be among them.
+  UPDATE uploads u SET lease_expires_at = now() + make_interval(secs => p_lease_seconds)
+  WHERE u.id = p_upload_id AND u.space_id = p_space_id RETURNING u.* INTO v_upload;
   IF NOT FOUND THEN
     outcome := 'gone';
   ELSE
@@ -367,15 +378,18 @@ BEGIN
       SELECT r.freed_bytes INTO v_freed_bytes FROM ledger_replaced(p_space_id, v_upload.path, v_versions_kept) r;
     END IF;
     requested_bytes := greatest(0, v_upload.expected_bytes + p_bytes - v_freed_bytes) - v_upload.reserved_bytes;
-    IF ledger_hold(p_space_id, requested_bytes, 0, v_upload.reservation_id) THEN
+    IF requested_bytes <= 0 THEN
+      -- Needs no room, also when its reservation has ended; gives back what a file that came meanwhile has brought.
       outcome := 'grown';
-      UPDATE uploads u
-      SET expected_bytes = u.expected_bytes + p_bytes, reserved_bytes = u.reserved_bytes + requested_bytes,
-          lease_expires_at = now() + make_interval(secs => p_lease_seconds)
-      WHERE u.id = p_upload_id;
+      SELECT * INTO v_given FROM ledger_give_back(v_upload.reservation_id, -requested_bytes, 0, 0, 0);
+      UPDATE spaces s SET reserved_bytes = s.reserved_bytes - v_given.bytes WHERE s.id = p_space_id AND v_given.bytes > 0;
+    ELSIF ledger_hold(p_space_id, requested_bytes, 0, v_upload.reservation_id) THEN
+      outcome := 'grown';
     ELSE
       outcome := 'refused';
     END IF;
+    UPDATE uploads u SET expected_bytes = u.expected_bytes + p_bytes, reserved_bytes = u.reserved_bytes + requested_bytes
+    WHERE u.id = p_upload_id AND outcome = 'grown';
   END IF;
   SELECT c.quota_bytes, c.quota_objects, c.used_bytes, c.used_objects, c.reserved_bytes, c.reserved_objects
   INTO quota_bytes, quota_objects, used_bytes, used_objects, reserved_bytes, reserved_objects
@@ -411,9 +425,21 @@ LANGUAGE sql AS $$
   ON CONFLICT (object_key) DO UPDATE SET due_at = now();
 $$;
 
--- Makes the folders that a path of a drive lies in; false when the drive may have no more. A space holds as many folders
--- as objects, and always a thousand. The space is locked.
-CREATE FUNCTION ledger_make_parents(p_space_id uuid, p_kind "SpaceKind", p_path text) RETURNS boolean
+-- Whether a large move or delete is still taking files from where a path leads: what came there meanwhile would be taken
+-- along. p_whole: the path is a folder that is to go with all below it, so that nothing may be on the way there either.
+CREATE FUNCTION ledger_busy(p_space_id uuid, p_path text, p_whole boolean) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT 1 FROM operations o
+    CROSS JOIN LATERAL (VALUES (o.params->>'from' || '/'), (o.params->>'prefix'), (CASE WHEN p_whole THEN o.params->>'to' || '/' END)) place(prefix)
+    WHERE o.space_id = p_space_id AND o.state IN ('QUEUED', 'RUNNING')
+      AND (starts_with(p_path || '/', place.prefix) OR starts_with(place.prefix, p_path || '/'))
+  )
+$$;
+
+-- Makes the folders that a path of a drive lies in. Answers null, or why nothing may come there: folders (the drive may have
+-- no more: as many as objects, and always a thousand) | busy. The space is locked.
+CREATE FUNCTION ledger_make_parents(p_space_id uuid, p_kind "SpaceKind", p_path text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
   v_parent text := path_parent(p_path);
@@ -421,7 +447,10 @@ DECLARE
   v_id uuid;
 BEGIN
   IF p_kind <> 'DRIVE' THEN
-    RETURN true;
+    RETURN NULL;
+  END IF;
+  IF ledger_busy(p_space_id, p_path, false) THEN
+    RETURN 'busy';
   END IF;
   WHILE v_parent <> '' LOOP
     SELECT id INTO v_id FROM folders WHERE space_id = p_space_id AND path = v_parent;
@@ -430,12 +459,12 @@ BEGIN
     v_parent := path_parent(v_parent);
   END LOOP;
   IF v_missing = '{}' THEN
-    RETURN true;
+    RETURN NULL;
   END IF;
   UPDATE spaces SET folder_count = folder_count + cardinality(v_missing)
   WHERE id = p_space_id AND folder_count + cardinality(v_missing) <= greatest(1000, quota_objects);
   IF NOT FOUND THEN
-    RETURN false;
+    RETURN 'folders';
   END IF;
   IF v_parent = '' THEN
     v_id := NULL;
@@ -443,14 +472,16 @@ BEGIN
   FOREACH v_parent IN ARRAY v_missing LOOP
     INSERT INTO folders (id, space_id, parent_id, path) VALUES (ledger_new_id(), p_space_id, v_id, v_parent) RETURNING id INTO v_id;
   END LOOP;
-  RETURN true;
+  RETURN NULL;
 END $$;
 
 -- Makes stored objects into files: names, counters, byte ledger, audit, versions and tombstones of what was replaced, or nothing.
 -- p_items: [{ upload_id, object_key, file_id, usage_id, audit_id, stem, suffix, size_bytes, sha256, etag, content_type, category, extension,
 --             tags (null keeps a replaced file's), reason (upload | copy), action, actor_type, actor_id, access_key_id, ip, user_agent,
---             request_id, metadata? (joins the entry's own) }]
--- outcome: committed | exists | refused (grew past its reservation and no longer fits) | folders (too many) | gone (released or expired)
+--             request_id, metadata? (joins the entry's own), path? (where it goes now, if that changed since it was reserved),
+--             folder_id? (the folder that the path must lie in), replaces? (the file that must have the name) }]
+-- outcome: committed | exists | refused (grew past its reservation and no longer fits) | folders (too many) | busy | stale (folder
+-- or file are elsewhere by now) | gone (released or expired)
 -- An upload that ends otherwise than committed is released here. The counters in each row are those after its item.
 CREATE FUNCTION ledger_commit_files(p_space_id uuid, p_items jsonb)
 RETURNS TABLE (
@@ -471,6 +502,7 @@ DECLARE
   v_freed record;
   v_objects bigint;
   v_version_bytes bigint;
+  v_fits boolean;
 BEGIN
   -- The row is locked, so the counters are ours until the end: they are reckoned here and written once for the batch.
   SELECT s.kind, s.versions_kept INTO v_space FROM spaces s WHERE s.id = p_space_id FOR NO KEY UPDATE;
@@ -484,7 +516,8 @@ BEGIN
     SELECT * FROM jsonb_to_recordset(p_items)
       AS i(upload_id uuid, object_key text, file_id uuid, usage_id uuid, audit_id uuid, stem text, suffix text, size_bytes bigint, sha256 text,
            etag text, content_type text, category text, extension text, tags text[], reason text, action text, actor_type text,
-           actor_id uuid, access_key_id text, ip text, user_agent text, request_id text, metadata jsonb)
+           actor_id uuid, access_key_id text, ip text, user_agent text, request_id text, metadata jsonb, path text,
+           folder_id uuid, replaces uuid)
   LOOP
     upload_id := v_item.upload_id;
     file_id := v_item.file_id;
@@ -501,12 +534,16 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
+    v_upload.path := coalesce(v_item.path, v_upload.path);
     path := v_upload.path;
     requested_bytes := v_item.size_bytes;
     v_objects := 1;
     IF v_upload.conflict = 'keepBoth' THEN
-      path := ledger_free_path(p_space_id, v_upload.path, v_item.stem, v_item.suffix);
-    ELSE
+      path := ledger_free_name(p_space_id, v_upload.path, v_item.stem, v_item.suffix);
+    END IF;
+    -- Also where the name is too long for a number: then it is taken.
+    IF v_upload.conflict <> 'keepBoth' OR path IS NULL THEN
+      path := v_upload.path;
       SELECT f.* INTO v_old FROM files f WHERE f.space_id = p_space_id AND f.path = v_upload.path AND f.deleted_at IS NULL;
       IF v_old.id IS NOT NULL THEN
         SELECT * INTO v_replaced FROM ledger_replaced(p_space_id, v_upload.path, v_space.versions_kept);
@@ -517,18 +554,36 @@ BEGIN
     END IF;
     replaced := v_old.id IS NOT NULL;
 
-    IF replaced AND v_upload.conflict = 'fail' THEN
+    -- What was reserved always fits; what goes beyond it (a replaced file was deleted meanwhile) has to fit now: into the
+    -- reservation while that lives, else into the space.
+    v_fits := (requested_bytes <= v_upload.reserved_bytes OR used_bytes + reserved_bytes - v_upload.reserved_bytes + requested_bytes <= quota_bytes)
+      AND (v_objects <= v_upload.reserved_objects OR used_objects + reserved_objects - v_upload.reserved_objects + v_objects <= quota_objects);
+    IF v_upload.reservation_id IS NOT NULL AND (requested_bytes > v_upload.reserved_bytes OR v_objects > v_upload.reserved_objects) THEN
+      UPDATE reservations r
+      SET held_bytes = r.held_bytes - greatest(0, requested_bytes - v_upload.reserved_bytes),
+          held_objects = r.held_objects - greatest(0, v_objects - v_upload.reserved_objects)
+      WHERE r.id = v_upload.reservation_id AND r.held_bytes >= requested_bytes - v_upload.reserved_bytes
+        AND r.held_objects >= v_objects - v_upload.reserved_objects;
+      IF FOUND THEN
+        v_fits := true;
+        v_upload.reserved_bytes := greatest(v_upload.reserved_bytes, requested_bytes);
+        v_upload.reserved_objects := greatest(v_upload.reserved_objects, v_objects);
+      ELSE
+        v_fits := v_fits AND NOT EXISTS (SELECT 1 FROM reservations r WHERE r.id = v_upload.reservation_id);
+      END IF;
+    END IF;
+
+    IF coalesce(v_item.replaces <> v_old.id, v_item.replaces IS NOT NULL) OR v_item.folder_id IS NOT NULL AND NOT EXISTS (
+      SELECT 1 FROM folders d WHERE d.id = v_item.folder_id AND d.space_id = p_space_id AND d.path = path_parent(v_upload.path)
+    ) THEN
+      outcome := 'stale';
+    ELSIF replaced AND v_upload.conflict <> 'replace' THEN
       outcome := 'exists';
       file_id := v_old.id;
-    -- What was reserved always fits; what goes beyond it (a replaced file was deleted meanwhile) has to fit now.
-    ELSIF (requested_bytes > v_upload.reserved_bytes AND used_bytes + reserved_bytes - v_upload.reserved_bytes + requested_bytes > quota_bytes)
-      OR (v_objects > v_upload.reserved_objects AND used_objects + reserved_objects - v_upload.reserved_objects + v_objects > quota_objects)
-    THEN
+    ELSIF NOT v_fits THEN
       outcome := 'refused';
-    ELSIF NOT replaced AND NOT ledger_make_parents(p_space_id, v_space.kind, path) THEN
-      outcome := 'folders';
     ELSE
-      outcome := 'committed';
+      outcome := coalesce(ledger_make_parents(p_space_id, v_space.kind, path), 'committed');
     END IF;
 
     SELECT * INTO v_freed FROM ledger_give_back(
@@ -547,17 +602,19 @@ BEGIN
     used_objects := used_objects + v_objects;
     IF replaced THEN
       file_id := v_old.id;
-      IF v_space.versions_kept > 0 THEN
-        -- The old content stays, and the oldest fall out for it.
-        v_version_bytes := v_old.size_bytes - v_replaced.freed_bytes;
-        version_bytes := version_bytes + v_version_bytes;
-        version_objects := version_objects + 1 - v_replaced.freed_objects;
+      -- The old content becomes a version, unless none are kept, and the versions that are then too many go.
+      v_version_bytes := v_old.size_bytes - v_replaced.freed_bytes;
+      version_bytes := version_bytes + v_version_bytes;
+      version_objects := version_objects + 1 - v_replaced.freed_objects;
+      IF v_replaced.freed_objects > (v_space.versions_kept = 0)::int THEN
         WITH out AS (
           DELETE FROM file_versions WHERE id IN (
-            SELECT v.id FROM file_versions v WHERE v.file_id = v_old.id ORDER BY v.id DESC OFFSET v_space.versions_kept - 1
+            SELECT v.id FROM file_versions v WHERE v.file_id = v_old.id ORDER BY v.id DESC OFFSET greatest(v_space.versions_kept - 1, 0)
           ) RETURNING object_key
         )
         INSERT INTO object_tombstones (object_key, origin, due_at) SELECT out.object_key, 'file', now() FROM out;
+      END IF;
+      IF v_space.versions_kept > 0 THEN
         INSERT INTO file_versions (id, space_id, file_id, object_key, size_bytes, sha256, etag, content_type, category, uploaded_at)
         VALUES (ledger_new_id(), p_space_id, v_old.id, v_old.object_key, v_old.size_bytes, v_old.sha256, v_old.etag,
                 v_old.content_type, v_old.category, v_old.uploaded_at);
@@ -602,7 +659,7 @@ RETURNS TABLE (
   reserved_bytes bigint, reserved_objects bigint
 )
 LANGUAGE sql AS $$
-  SELECT upload_id, CASE outcome WHEN 'folders' THEN 'gone' ELSE outcome END, file_id, path, replaced, tags, uploaded_at, requested_bytes,
+  SELECT upload_id, CASE WHEN outcome IN ('folders', 'busy') THEN 'gone' ELSE outcome END, file_id, path, replaced, tags, uploaded_at, requested_bytes,
          quota_bytes, quota_objects, used_bytes, used_objects, reserved_bytes, reserved_objects
   FROM ledger_commit_files(p_space_id, p_items)
 $$;
@@ -686,7 +743,7 @@ BEGIN
   SELECT g.id, g.path, g.size_bytes, 0::bigint FROM gone g;
 END $$;
 
--- Deletes living files, into the trash where the space keeps one. p_items: [{ path } or { id }]; answers those that were there.
+-- Deletes living files, into the trash where the space keeps one. p_items: [{ path } or { id } or both]; answers those that were there.
 CREATE FUNCTION ledger_delete_files(p_space_id uuid, p_items jsonb, p_permanent boolean, p_drive_trash_days integer, p_audit jsonb)
 RETURNS TABLE (file_id uuid, path text, size_bytes bigint, freed_bytes bigint, trashed boolean)
 LANGUAGE plpgsql AS $$
@@ -698,7 +755,7 @@ BEGIN
   SELECT CASE WHEN p_permanent THEN 0 ELSE coalesce(s.trash_days, CASE s.kind WHEN 'DRIVE' THEN p_drive_trash_days ELSE 0 END) END
   INTO v_days FROM spaces s WHERE s.id = p_space_id FOR NO KEY UPDATE;
   SELECT array_agg(DISTINCT CASE WHEN i.id IS NOT NULL THEN
-    (SELECT f.id FROM files f WHERE f.id = i.id AND f.space_id = p_space_id AND f.deleted_at IS NULL)
+    (SELECT f.id FROM files f WHERE f.id = i.id AND f.space_id = p_space_id AND f.path = coalesce(i.path, f.path) AND f.deleted_at IS NULL)
   ELSE
     (SELECT f.id FROM files f WHERE f.space_id = p_space_id AND f.path = i.path AND f.deleted_at IS NULL)
   END) INTO v_ids FROM jsonb_to_recordset(p_items) AS i(id uuid, path text);
@@ -743,8 +800,8 @@ END $$;
 -- Changing ---------------------------------------------------------------------------------------------------------
 
 -- Renames, moves or tags one living file; copies no bytes. p_expected_path and p_expected_key are those that the caller saw.
--- p_change: { path? , conflict?, stem, suffix, category, extension (of the new path), tags? }
--- outcome: changed | gone | stale (look again) | exists (file_id names it) | folders (too many)
+-- p_change: { path? , conflict?, stem, suffix, category, extension (of the new path), folder_id? (that the path must lie in), tags? }
+-- outcome: changed | gone | stale (look again) | exists (file_id names it) | folders (too many) | busy
 CREATE FUNCTION ledger_change_file(
   p_space_id uuid, p_file_id uuid, p_expected_path text, p_expected_key text, p_change jsonb, p_drive_trash_days integer, p_audit jsonb
 )
@@ -766,7 +823,9 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
-  IF v_file.path <> p_expected_path OR v_file.object_key <> p_expected_key THEN
+  IF v_file.path <> p_expected_path OR v_file.object_key <> p_expected_key OR p_change->>'folder_id' IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM folders d WHERE d.id = (p_change->>'folder_id')::uuid AND d.space_id = p_space_id AND d.path = path_parent(v_to)
+  ) THEN
     outcome := 'stale';
     RETURN NEXT;
     RETURN;
@@ -780,10 +839,17 @@ BEGIN
       RETURN NEXT;
       RETURN;
     ELSIF v_target IS NOT NULL AND p_change->>'conflict' = 'keepBoth' THEN
-      v_to := ledger_free_path(p_space_id, v_to, p_change->>'stem', p_change->>'suffix');
+      path := v_to;
+      v_to := ledger_free_name(p_space_id, v_to, p_change->>'stem', p_change->>'suffix');
+      IF v_to IS NULL THEN
+        outcome := 'exists';
+        file_id := v_target;
+        RETURN NEXT;
+        RETURN;
+      END IF;
     END IF;
-    IF NOT ledger_make_parents(p_space_id, v_kind, v_to) THEN
-      outcome := 'folders';
+    outcome := ledger_make_parents(p_space_id, v_kind, v_to);
+    IF outcome IS NOT NULL THEN
       RETURN NEXT;
       RETURN;
     END IF;
@@ -807,7 +873,7 @@ BEGIN
 END $$;
 
 -- Brings files back from the trash to where they were. p_items: [{ id, path, conflict, stem, suffix }], the path as it lies in the trash
--- outcome of each: restored | gone | exists (path is taken) | folders (too many)
+-- outcome of each: restored | gone | exists (path is taken) | folders (too many) | busy
 CREATE FUNCTION ledger_restore_files(p_space_id uuid, p_items jsonb, p_drive_trash_days integer, p_audit jsonb)
 RETURNS TABLE (outcome text, file_id uuid, path text, existing_id uuid)
 LANGUAGE plpgsql AS $$
@@ -830,15 +896,17 @@ BEGIN
       CONTINUE;
     END IF;
     SELECT f.id INTO existing_id FROM files f WHERE f.space_id = p_space_id AND f.path = v_file.path AND f.deleted_at IS NULL;
-    IF existing_id IS NOT NULL AND v_item.conflict = 'fail' THEN
+    IF existing_id IS NOT NULL AND v_item.conflict = 'keepBoth' THEN
+      path := ledger_free_name(p_space_id, v_file.path, v_item.stem, v_item.suffix);
+    END IF;
+    IF existing_id IS NOT NULL AND (v_item.conflict = 'fail' OR path IS NULL) THEN
       outcome := 'exists';
+      path := v_item.path;
       RETURN NEXT;
       CONTINUE;
-    ELSIF existing_id IS NOT NULL AND v_item.conflict = 'keepBoth' THEN
-      path := ledger_free_path(p_space_id, v_file.path, v_item.stem, v_item.suffix);
     END IF;
-    IF NOT ledger_make_parents(p_space_id, v_kind, path) THEN
-      outcome := 'folders';
+    outcome := ledger_make_parents(p_space_id, v_kind, path);
+    IF outcome IS NOT NULL THEN
       RETURN NEXT;
       CONTINUE;
     END IF;
@@ -919,8 +987,9 @@ END $$;
 
 -- Folders (drives) -------------------------------------------------------------------------------------------------
 
--- outcome: made | exists (folder_id names it) | folders (too many) | gone (no such drive)
-CREATE FUNCTION ledger_make_folder(p_space_id uuid, p_path text, p_audit jsonb)
+-- p_parent_id: the folder that it must lie in; null: not asked for.
+-- outcome: made | exists (folder_id names it) | folders (too many) | busy | stale (the parent is elsewhere by now) | gone (no such drive)
+CREATE FUNCTION ledger_make_folder(p_space_id uuid, p_path text, p_parent_id uuid, p_audit jsonb)
 RETURNS TABLE (outcome text, folder_id uuid)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -930,25 +999,39 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
+  IF p_parent_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM folders f WHERE f.id = p_parent_id AND f.space_id = p_space_id AND f.path = path_parent(p_path)
+  ) THEN
+    outcome := 'stale';
+    RETURN NEXT;
+    RETURN;
+  END IF;
   SELECT id INTO folder_id FROM folders WHERE space_id = p_space_id AND path = p_path;
   IF folder_id IS NOT NULL THEN
     outcome := 'exists';
-  ELSIF ledger_make_parents(p_space_id, 'DRIVE', p_path || '/x') THEN
-    outcome := 'made';
+  ELSE
+    outcome := coalesce(ledger_make_parents(p_space_id, 'DRIVE', p_path || '/x'), 'made');
+  END IF;
+  IF outcome = 'made' THEN
     SELECT id INTO folder_id FROM folders WHERE space_id = p_space_id AND path = p_path;
     PERFORM ledger_audit(p_audit, 'folder.create', 'folder', folder_id, jsonb_build_object('folderName', p_path));
-  ELSE
-    outcome := 'folders';
   END IF;
   RETURN NEXT;
 END $$;
 
+-- An operation is about the files that are there under the lock. Times of files are rounded to milliseconds and those of
+-- transactions lie before their locks; a whole number of milliseconds, because JavaScript knows no smaller parts.
+CREATE FUNCTION ledger_operation_time() RETURNS timestamptz
+LANGUAGE sql VOLATILE AS $$ SELECT date_trunc('milliseconds', clock_timestamp()) + interval '1 millisecond' $$;
+
 -- Renames or moves a folder with everything below it. With up to p_limit files below, all at once; beyond that the folders
 -- go at once and the files follow by `ledger_move_step`, whose operation is then noted.
+-- p_parent_id: the folder that it must lie in then; null: not asked for.
 -- outcome: moved | begun | gone | stale (look again) | exists (existing_id names it) | inside (itself) | long (a name below would pass 1024 bytes)
---   | folders (too many)
+--   | folders (too many) | busy (an operation on it, or on where it is to go, is not done yet)
 CREATE FUNCTION ledger_move_folder(
-  p_space_id uuid, p_folder_id uuid, p_expected_path text, p_to text, p_limit integer, p_operation_id uuid, p_audit jsonb
+  p_space_id uuid, p_folder_id uuid, p_expected_path text, p_to text, p_parent_id uuid, p_limit integer, p_operation_id uuid,
+  p_audit jsonb
 )
 RETURNS TABLE (outcome text, existing_id uuid, files bigint)
 LANGUAGE plpgsql AS $$
@@ -964,7 +1047,9 @@ BEGIN
     outcome := 'gone';
     RETURN NEXT;
     RETURN;
-  ELSIF v_from <> p_expected_path THEN
+  ELSIF v_from <> p_expected_path OR p_parent_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM folders f WHERE f.id = p_parent_id AND f.space_id = p_space_id AND f.path = path_parent(p_to)
+  ) THEN
     outcome := 'stale';
     RETURN NEXT;
     RETURN;
@@ -984,17 +1069,26 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
+  IF ledger_busy(p_space_id, v_from, true) OR ledger_busy(p_space_id, p_to, true) OR EXISTS (
+    -- Left by an operation that has failed.
+    SELECT 1 FROM files f WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= p_to || '/' AND f.path < p_to || '0'
+  ) THEN
+    outcome := 'busy';
+    RETURN NEXT;
+    RETURN;
+  END IF;
   SELECT count(*), max(octet_length(f.path)) INTO files, v_longest FROM files f
   WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_from || '/' AND f.path < v_from || '0';
   SELECT greatest(v_longest, max(octet_length(f.path))) INTO v_longest FROM folders f
   WHERE f.space_id = p_space_id AND f.path >= v_from || '/' AND f.path < v_from || '0';
-  IF greatest(coalesce(v_longest, 0) - octet_length(v_from), 0) + octet_length(p_to) > 1024 THEN
+  -- Where steps are to move the files, a name may get a number of up to 13 bytes.
+  IF greatest(coalesce(v_longest, 0) - octet_length(v_from), 0) + octet_length(p_to) > (CASE WHEN files > p_limit THEN 1011 ELSE 1024 END) THEN
     outcome := 'long';
     RETURN NEXT;
     RETURN;
   END IF;
-  IF NOT ledger_make_parents(p_space_id, 'DRIVE', p_to) THEN
-    outcome := 'folders';
+  outcome := ledger_make_parents(p_space_id, 'DRIVE', p_to);
+  IF outcome IS NOT NULL THEN
     RETURN NEXT;
     RETURN;
   END IF;
@@ -1008,8 +1102,9 @@ BEGIN
     WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_from || '/' AND f.path < v_from || '0';
   ELSE
     outcome := 'begun';
+    -- Nothing comes to the old place from now on; what has come is not later than this (the column's times are rounded).
     INSERT INTO operations (id, space_id, kind, params, total)
-    VALUES (p_operation_id, p_space_id, 'folder.move', jsonb_build_object('from', v_from, 'to', p_to, 'before', now()), files);
+    VALUES (p_operation_id, p_space_id, 'folder.move', jsonb_build_object('from', v_from, 'to', p_to, 'before', ledger_operation_time()), files);
   END IF;
   PERFORM ledger_audit(p_audit, 'folder.move', 'folder', p_folder_id,
     jsonb_build_object('folderName', p_to, 'previousName', v_from, 'files', files));
@@ -1026,15 +1121,24 @@ DECLARE
   v_path text;
 BEGIN
   PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
-  WITH due AS (
-    SELECT id, p_to || substr(path, length(p_from) + 1) AS new_path FROM files
-    WHERE space_id = p_space_id AND deleted_at IS NULL AND path >= p_from || '/' AND path < p_from || '0' AND uploaded_at <= p_before
-    ORDER BY path LIMIT p_limit
-  )
-  UPDATE files f SET path = due.new_path FROM due
-  WHERE f.id = due.id
-    AND NOT EXISTS (SELECT 1 FROM files t WHERE t.space_id = p_space_id AND t.path = due.new_path AND t.deleted_at IS NULL);
-  GET DIAGNOSTICS v_moved = ROW_COUNT;
+  FOR v_file IN
+    WITH due AS (
+      SELECT id, p_to || substr(path, length(p_from) + 1) AS new_path FROM files
+      WHERE space_id = p_space_id AND deleted_at IS NULL AND path >= p_from || '/' AND path < p_from || '0' AND uploaded_at <= p_before
+        AND octet_length(path) - octet_length(p_from) + octet_length(p_to) <= 1011
+      ORDER BY path LIMIT p_limit
+    ), moved AS (
+      UPDATE files f SET path = due.new_path FROM due
+      WHERE f.id = due.id
+        AND NOT EXISTS (SELECT 1 FROM files t WHERE t.space_id = p_space_id AND t.path = due.new_path AND t.deleted_at IS NULL)
+      RETURNING path_parent(f.path) AS parent
+    )
+    SELECT parent, count(*) AS files FROM moved GROUP BY parent
+  LOOP
+    -- The folders have gone ahead; one that seemed empty may have been removed since.
+    PERFORM ledger_make_parents(p_space_id, 'DRIVE', v_file.parent || '/x');
+    v_moved := v_moved + v_file.files;
+  END LOOP;
   IF v_moved > 0 THEN
     RETURN v_moved;
   END IF;
@@ -1042,10 +1146,11 @@ BEGIN
   FOR v_file IN
     SELECT id, p_to || substr(path, length(p_from) + 1) AS new_path FROM files
     WHERE space_id = p_space_id AND deleted_at IS NULL AND path >= p_from || '/' AND path < p_from || '0' AND uploaded_at <= p_before
+      AND octet_length(path) - octet_length(p_from) + octet_length(p_to) <= 1011
     ORDER BY path LIMIT p_limit
   LOOP
-    v_path := ledger_free_path(p_space_id, v_file.new_path, regexp_replace(v_file.new_path, '\.[^./]{1,32}$', ''),
-      coalesce(substring(v_file.new_path FROM '\.[^./]{1,32}$'), ''));
+    v_path := ledger_free_path(p_space_id, v_file.new_path, regexp_replace(v_file.new_path, '([^/])\.[^./]{1,32}$', '\1'),
+      coalesce(substring(v_file.new_path FROM '[^/](\.[^./]{1,32})$'), ''));
     UPDATE files SET path = v_path WHERE id = v_file.id;
     v_moved := v_moved + 1;
   END LOOP;
@@ -1054,7 +1159,7 @@ END $$;
 
 -- Deletes a folder with everything below it. With up to p_limit files below, all at once; beyond that the folders go at
 -- once and an operation is noted whose job deletes the files. Shares and links of the folders go with them.
--- outcome: deleted | begun | gone | stale (look again)
+-- outcome: deleted | begun | gone | stale (look again) | busy (as above)
 CREATE FUNCTION ledger_delete_folder(
   p_space_id uuid, p_folder_id uuid, p_expected_path text, p_limit integer, p_operation_id uuid, p_drive_trash_days integer, p_audit jsonb
 )
@@ -1069,6 +1174,10 @@ BEGIN
   SELECT f.path INTO v_path FROM folders f WHERE f.id = p_folder_id AND f.space_id = p_space_id;
   IF v_path IS NULL OR v_path <> p_expected_path THEN
     outcome := CASE WHEN v_path IS NULL THEN 'gone' ELSE 'stale' END;
+    RETURN NEXT;
+    RETURN;
+  ELSIF ledger_busy(p_space_id, v_path, true) THEN
+    outcome := 'busy';
     RETURN NEXT;
     RETURN;
   END IF;
@@ -1087,7 +1196,7 @@ BEGIN
     SELECT count(*) INTO files FROM files f
     WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_path || '/' AND f.path < v_path || '0';
     INSERT INTO operations (id, space_id, kind, params, total)
-    VALUES (p_operation_id, p_space_id, 'prefix.delete', jsonb_build_object('prefix', v_path || '/', 'before', now(), 'audit', p_audit), files);
+    VALUES (p_operation_id, p_space_id, 'prefix.delete', jsonb_build_object('prefix', v_path || '/', 'before', ledger_operation_time(), 'audit', p_audit), files);
   END IF;
   PERFORM ledger_audit(p_audit, 'folder.delete', 'folder', p_folder_id, jsonb_build_object('folderName', v_path, 'files', files));
   RETURN NEXT;

@@ -6,15 +6,8 @@ import { sha256 } from '../../platform/crypto/random.ts';
 import type { Sealed, Sealer } from '../../platform/crypto/seal.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { AccessRepository, KeyState } from './access.repository.ts';
-import {
-  type Access,
-  type Credentials,
-  type KeyPrincipal,
-  PERMISSIONS,
-  type Permission,
-  type Principal,
-  type UserPrincipal,
-} from './principal.ts';
+import { assertPermissions } from './permission.ts';
+import type { Access, Credentials, KeyPrincipal, Principal, UserPrincipal } from './principal.ts';
 import { SecretMemory } from './secret-memory.ts';
 
 const TOUCH_EVERY_MS = 60_000;
@@ -59,9 +52,8 @@ export class AccessService {
     }
     const principal = showsKey ? await this.#key(credentials) : await this.#user(credentials);
     onProven(principal);
-    const permission = PERMISSIONS.find((name) => access === `space:${name}`);
-    if (principal.kind === 'user') assertRank(principal, access);
-    else if (permission !== undefined) assertPermission(principal, permission);
+    if (principal.kind === 'key') assertPermissions(principal, access);
+    else assertRank(principal, access);
     return principal;
   }
 
@@ -141,15 +133,6 @@ export class AccessService {
       .touchSecret(secretId, ip)
       .catch((error: unknown) => this.#deps.log.warn({ err: error }, 'last use of a secret could not be noted'));
   }
-}
-
-/** For what a route's access does not say by itself. Errors: PERMISSION_MISSING. */
-export function assertPermission(principal: Principal, permission: Permission): void {
-  if (principal.kind === 'user' || principal.permissions.includes(permission)) return;
-  throw new AppError('PERMISSION_MISSING', {
-    message: `The API key lacks the permission "${permission}"`,
-    details: { permission },
-  });
 }
 
 function assertRank(user: UserPrincipal, access: Access): void {

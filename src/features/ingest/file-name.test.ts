@@ -62,10 +62,27 @@ describe('splitForNumber', () => {
         (name) => {
           const { stem, suffix } = splitForNumber(name);
           const numbered = `${stem} (1234567890)${suffix}`;
+          const folder = name.slice(0, name.lastIndexOf('/') + 1);
+          if (Buffer.byteLength(folder) > 1010) return;
           expect(Buffer.byteLength(numbered)).toBeLessThanOrEqual(MAX_FILE_NAME_BYTES);
           expect(fileNameFault(numbered)).toBeNull();
         },
       ),
+    );
+  });
+
+  it('never leaves the folder, however long its name is', () => {
+    const folders = fc.integer({ min: 1, max: 1021 }).map((length) => 'x'.repeat(length));
+    const names = fc.constantFrom('a.b', 'a', '.env', 'é.txt', `é.${'y'.repeat(32)}`, 'a.b.c');
+    fc.assert(
+      fc.property(folders, names, (folder, name) => {
+        const path = `${folder}/${name}`;
+        fc.pre(fileNameFault(path) === null);
+        const { stem, suffix } = splitForNumber(path);
+        expect(`${stem} (1)${suffix}`.startsWith(`${folder}/`)).toBe(true);
+        if (folder.length < 1000) expect(suffix).toBe(splitForNumber(name).suffix);
+        if (folder.length <= 1010) expect(Buffer.byteLength(`${stem} (1234567890)${suffix}`)).toBeLessThanOrEqual(1024);
+      }),
     );
   });
 });

@@ -30,17 +30,22 @@ export function fileNameFault(name: string): string | null {
 const NUMBER_ROOM_BYTES = 13;
 
 /**
- * Where `keepBoth` puts its number: before the last segment's extension. The stem is cut, at a character, so that the
- * numbered name stays within the limit.
+ * Where `keepBoth` puts its number: before the last segment's extension. The last segment is cut, at a character, so that
+ * the numbered name stays within the limit; the folder never is, so below one of more than 1010 bytes the name may come
+ * out too long, which the ledger refuses as taken.
  */
 export function splitForNumber(name: string): { readonly stem: string; readonly suffix: string } {
+  const folder = name.slice(0, name.lastIndexOf('/') + 1);
   const extension = extensionOf(name);
-  const suffix = extension === '' ? '' : name.slice(name.length - extension.length - 1);
-  let stem = name.slice(0, name.length - suffix.length);
-  while (Buffer.byteLength(stem) + Buffer.byteLength(suffix) + NUMBER_ROOM_BYTES > MAX_FILE_NAME_BYTES) {
-    stem = [...stem].slice(0, -1).join('');
+  const room = MAX_FILE_NAME_BYTES - NUMBER_ROOM_BYTES - Buffer.byteLength(folder);
+  const suffix = extension === '' ? '' : `.${extension}`;
+  // A file is known by its extension; where not even that fits, it goes.
+  const kept = Buffer.byteLength(suffix) < room ? suffix : '';
+  const characters = [...name.slice(folder.length, name.length - suffix.length)];
+  while (characters.length > 0 && Buffer.byteLength(characters.join('')) + Buffer.byteLength(kept) > room) {
+    characters.pop();
   }
-  return { stem, suffix };
+  return { stem: folder + characters.join(''), suffix: kept };
 }
 
 /** What follows the last dot of the last segment, as written, without the dot; at most 32 characters, else none. */

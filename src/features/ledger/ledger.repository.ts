@@ -126,6 +126,9 @@ export class LedgerRepository {
         audit_id: newId(),
         reason: item.record.reason,
         action: item.record.action,
+        path: item.place?.path,
+        folder_id: item.place?.folderId,
+        replaces: item.place?.replaces,
         ...auditColumns(item.record),
       })),
     );
@@ -205,7 +208,7 @@ function toCommitOutcome(row: CommitRow): CommitOutcome {
         counters: toSpaceCounters(row),
       };
     case 'exists':
-      return { outcome: 'exists', fileId: row.file_id };
+      return { outcome: 'exists', fileId: row.file_id, path: row.path };
     case 'refused':
       return { outcome: 'refused', requestedBytes: row.requested_bytes, counters: toCounters(row) };
     default:

@@ -53,7 +53,7 @@ export class LinkDropService {
    * Streams a file in; it is a file once `commit` has run, if the link still works then. Never replaces anything: a taken
    * name gets a number, of which the sender hears nothing. Folders in the name are dropped.
    * Errors: FORBIDDEN, VALIDATION_FAILED (name), QUOTA_EXCEEDED (the drop's), FILE_TOO_LARGE, LINK_NOT_FOUND (ended
-   * meanwhile), CONFLICT (the folder has moved meanwhile).
+   * meanwhile), CONFLICT (the folder is just being moved or deleted).
    */
   async stage(token: string, link: PublicLink, input: DropInput): Promise<StagedDrop> {
     this.assertTakes(link);
@@ -77,24 +77,23 @@ export class LinkDropService {
     return {
       abort: () => staged.abort(),
       commit: async () => {
-        try {
-          await this.#assertSame(token, link);
-        } catch (error) {
+        const place = await this.#placeOf(token).catch(async (error: unknown) => {
           await staged.abort();
           throw error;
-        }
-        await this.#unlessEnded(token, () => staged.commit());
+        });
+        const path = `${place.path}/${name}`;
+        await this.#unlessEnded(token, () => staged.commit({ path, folderId: place.folderId }));
         await this.#deps.links.touch(link.id, this.#deps.clock.now());
         return { name, sizeBytes: staged.sizeBytes };
       },
     };
   }
 
-  async #assertSame(token: string, { target }: PublicLink): Promise<void> {
-    const now = await this.#deps.door.getUsable(token);
-    if (now.target.path !== target.path) {
-      throw new AppError('CONFLICT', { message: 'The folder was moved meanwhile; send the file again' });
-    }
+  /** Where the folder is by now: it may have moved while the file was coming. */
+  async #placeOf(token: string) {
+    const { target } = await this.#deps.door.getUsable(token);
+    if (target.kind !== 'drop') throw new AppError('LINK_NOT_FOUND');
+    return target;
   }
 
   /** What fails because the link has ended says so, and nothing else. */

@@ -104,6 +104,7 @@ function targetOf(row: LinkRow): LinkTarget | null {
   if (reservationId === null) return null;
   return {
     kind: 'drop',
+    folderId,
     path,
     limits: { maxBytes: row.max_upload_bytes, maxFiles: row.max_upload_files },
     reservationId,

@@ -17,6 +17,7 @@ export type LinkTarget =
   | { readonly kind: 'folder'; readonly folderId: string; readonly path: string }
   | {
       readonly kind: 'drop';
+      readonly folderId: string;
       readonly path: string;
       readonly limits: DropLimits;
       readonly reservationId: string;

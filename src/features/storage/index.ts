@@ -1,5 +1,7 @@
+export { AnalyticsRepository } from './analytics.repository.ts';
 export { contentDisposition } from './content-disposition.ts';
 export { FileRepository } from './file.repository.ts';
+export { FileListingRepository } from './file-listing.repository.ts';
 export { type Folder, FolderRepository } from './folder.repository.ts';
 export { FolderWalkRepository } from './folder-walk.repository.ts';
 export { type FolderPage, type FolderQuery, LevelListing } from './level-listing.ts';
@@ -10,6 +12,9 @@ export { storageRoutes } from './storage.router.ts';
 export { EXAMPLE_USAGE, EXAMPLE_USAGE_DATA, usage, usageData } from './storage.schemas.ts';
 export { StorageService } from './storage.service.ts';
 export type { StoredFile } from './stored-file.ts';
+export { usageRoutes } from './usage.router.ts';
+export { UsageService } from './usage.service.ts';
+export { UsageHistoryRepository } from './usage-history.repository.ts';
 export { ZipRepository } from './zip.repository.ts';
 export { zipRoutes } from './zip.router.ts';
 export { ZipService } from './zip.service.ts';

@@ -1,5 +1,5 @@
 import { decodeCursor, encodeCursor, foreignCursor, type Page } from '../../platform/keyset.ts';
-import type { FilePage, FileRepository } from './file.repository.ts';
+import type { FileListingRepository, FilePage } from './file-listing.repository.ts';
 import type { Folder, FolderRepository } from './folder.repository.ts';
 import type { FolderWalkRepository } from './folder-walk.repository.ts';
 import type { ListQuery, StoredFile } from './stored-file.ts';
@@ -19,7 +19,7 @@ export interface FolderPage {
 }
 
 export interface LevelListingDependencies {
-  readonly files: FileRepository;
+  readonly files: FileListingRepository;
   readonly folders: FolderRepository;
   readonly walk: FolderWalkRepository;
 }

@@ -23,7 +23,6 @@ export const fileNameParams = z.object({
   fileName: z.string().meta({ description: 'The path as one percent-encoded segment', example: EXAMPLE_NAME }),
 });
 
-/** Text as PostgreSQL takes it. */
 export const withoutNul = z
   .string()
   .refine((text) => !text.includes('\0') && text.isWellFormed(), 'must be valid UTF-8 without NUL');

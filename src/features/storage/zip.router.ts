@@ -1,7 +1,7 @@
 import { create } from 'content-disposition';
 import { sendContent } from '../../http/content.ts';
 import { type Route, route } from '../../http/route.ts';
-import { assertPermission, scopeOf } from '../access/index.ts';
+import { assertMay, scopeOf } from '../access/index.ts';
 import { zipBody } from './zip.schemas.ts';
 import type { ZipService } from './zip.service.ts';
 
@@ -29,7 +29,7 @@ export function zipRoutes(zips: ZipService): Route[] {
       },
       errors: ['FILE_NOT_FOUND', 'BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body: { selection, name }, context, res }) => {
-        if ('prefix' in selection) assertPermission(principal, 'list');
+        if ('prefix' in selection) assertMay(principal, 'list');
         const zip = await zips.open(scopeOf(principal, context), selection, { name });
         res.setHeader('Content-Type', 'application/zip');
         res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));

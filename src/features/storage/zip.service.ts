@@ -64,11 +64,9 @@ export class ZipService {
       metadata: { ...counted, ...metadata },
     });
     const { root = folder, name = archiveName(root) } = options;
-    const left = new AbortController();
-    const contents = new ZipContents({ files, store, spaceId: space.id, signal: left.signal });
-    const body = zipStream(contents.entries(wanted, new ZipNames(root)));
-    // Whatever the store is asked for just then is asked for in vain.
-    body.once('close', () => left.abort());
+    const body = zipStream((signal) =>
+      new ZipContents({ files, store, spaceId: space.id, signal }).entries(wanted, new ZipNames(root)),
+    );
     // A store that does not answer at all is an answer of its own and no broken archive.
     await once(body, 'readable');
     return { name: archiveName(name), body };

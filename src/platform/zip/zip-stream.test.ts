@@ -17,7 +17,7 @@ async function* many(count: number): AsyncGenerator<ZipEntry> {
 describe('an archive', () => {
   it('holds what went in, as programs read it', async () => {
     const zip = await buffer(
-      zipStream(
+      zipStream(() =>
         entriesOf({
           'a.txt': Buffer.from('a'),
           'ordner/ä.txt': Readable.from([Buffer.from('b'), Buffer.from('c')]),
@@ -39,11 +39,11 @@ describe('an archive', () => {
         yield { name: `${i}`, modifiedAt: new Date(time), content: Buffer.from('x') };
       }
     };
-    expect(complaints(await buffer(zipStream(dated())))).toEqual([]);
+    expect(complaints(await buffer(zipStream(dated)))).toEqual([]);
   });
 
   it.each([0, 65_535, 70_000])('may have %i entries', async (count) => {
-    const zip = await buffer(zipStream(many(count)));
+    const zip = await buffer(zipStream(() => many(count)));
     expect(readZip(zip)).toHaveLength(count);
     // Of an empty one unzip warns.
     if (count > 0) expect(complaints(zip)).toEqual([]);
@@ -54,15 +54,13 @@ describe('what goes wrong', () => {
   /** Reads it to its end or failure; says how far it came, whether it looks whole, and whether its source was closed. */
   async function outcome(source: () => AsyncGenerator<ZipEntry>, give: (body: Readable) => void = () => undefined) {
     let isClosed = false;
-    const body = zipStream(
-      (async function* () {
-        try {
-          yield* source();
-        } finally {
-          isClosed = true;
-        }
-      })(),
-    );
+    const body = zipStream(async function* () {
+      try {
+        yield* source();
+      } finally {
+        isClosed = true;
+      }
+    });
     const chunks: Buffer[] = [];
     let failure: unknown;
     try {

@@ -17,11 +17,29 @@ const LATEST = Date.UTC(2107, 11, 30);
 
 /**
  * Entries as one ZIP64 archive, stored and not compressed, with names in UTF-8. About 600 bytes of memory an entry are
- * kept for the directory at its end; of the contents only what is on its way. When an entry fails, or `entries` does, the
- * stream fails without that directory, so that nothing takes it for whole. However it ends, `entries` is closed.
+ * kept for the directory at its end; of the contents only what is on its way. When an entry fails, or `makeEntries` does,
+ * the stream fails without that directory, so that nothing takes it for whole. The signal says that nobody reads any
+ * more, at once and also while an entry is waited for; however it ends, the entries are closed.
  */
-export function zipStream(entries: AsyncGenerator<ZipEntry>): Readable {
-  return Readable.from(archive(entries), { objectMode: false });
+export function zipStream(makeEntries: (signal: AbortSignal) => AsyncGenerator<ZipEntry>): Readable {
+  const left = new AbortController();
+  const chunks = archive(makeEntries(left.signal));
+  // Not by Readable.from: that waits for what is under way before it tells anybody that the reader is gone.
+  return new Readable({
+    read() {
+      chunks.next().then(
+        ({ done, value }) => {
+          if (!this.destroyed) this.push(done ? null : value);
+        },
+        (error: Error) => this.destroy(error),
+      );
+    },
+    destroy(error, done) {
+      left.abort();
+      const closed = () => done(error);
+      chunks.return(undefined).then(closed, closed);
+    },
+  });
 }
 
 async function* archive(entries: AsyncGenerator<ZipEntry>): AsyncGenerator<Uint8Array> {

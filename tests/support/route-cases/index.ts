@@ -5,6 +5,7 @@ import { linkCases } from './links.ts';
 import type { RouteCases } from './route-case.ts';
 import { storageCases } from './storage.ts';
 import { systemCases } from './system.ts';
+import { usageCases } from './usage.ts';
 
 /** How to call each route rightly, by operation id. */
 export const routeCases: RouteCases = {
@@ -15,4 +16,5 @@ export const routeCases: RouteCases = {
   ...adminCases,
   ...storageCases,
   ...linkCases,
+  ...usageCases,
 };
