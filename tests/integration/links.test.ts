@@ -152,13 +152,7 @@ describe('the room of a drop', () => {
 
   it('comes back with the folder’s end', async () => {
     await owner.link({ folderId, allowUpload: true, maxUploadBytes: 5000 });
-    await owner.world.database.query(
-      {
-        name: 'test_delete_folder',
-        text: `SELECT * FROM ledger_delete_folder($1, $2, 'private/photos', 100, gen_random_uuid(), 30, '{"actor_type": "user"}')`,
-      },
-      [owner.spaceId, folderId],
-    );
+    await owner.deleteFolder('private/photos');
     expect(await owner.world.database.prisma.shareLink.count({ where: { ownerId: owner.me.userId } })).toBe(0);
     expect(await auditSpace(owner.world.database, owner.spaceId)).toMatchObject({ reservedBytes: 0, faults: [] });
   });

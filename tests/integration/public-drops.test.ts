@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import supertest from 'supertest';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createHttpServer } from '../../src/http/server.ts';
+import { newId } from '../../src/platform/crypto/random.ts';
 import { type Accounts, type Site, startAccounts } from '../support/accounts.ts';
 import { LinkOwner } from '../support/links.ts';
 import { auditSpace } from '../support/spaces.ts';
@@ -215,20 +216,25 @@ describe('a file that is coming', () => {
     expect(await audit()).toMatchObject({ uploads: 0, faults: [] });
   });
 
-  it('does not make the old folder anew when it has moved', async () => {
+  it('goes where the folder has gone meanwhile', async () => {
     const { token } = await makeDrop();
     const coming = await begunDrop(token);
-    await a.database.query(
-      {
-        name: 'test_move_inbox',
-        text: `SELECT * FROM ledger_move_folder($1, $2, 'private/inbox', 'box', 100, gen_random_uuid(), '{"actor_type": "user"}')`,
-      },
-      [owner.spaceId, folderId],
-    );
-    expect(await coming.finish()).toEqual({ status: 409, code: 'CONFLICT' });
-    expect(await paths()).toEqual(['box/contract.pdf']);
-    await drop(token).expect(201);
-    expect(await paths()).toContain('box/x.txt');
+    await owner.moveFolder('private/inbox', 'box');
+    expect(await coming.finish()).toEqual({ status: 201, code: undefined });
+    expect(await paths()).toEqual(['box/contract.pdf', 'box/late.bin']);
     expect((await audit()).faults).toEqual([]);
+  });
+
+  it('does not land where everything is being deleted', async () => {
+    const { token } = await makeDrop();
+    const params = { prefix: 'private/inbox/' };
+    const { prisma } = a.database;
+    await prisma.operation.create({
+      data: { id: newId(), spaceId: owner.spaceId, kind: 'prefix.delete', params, total: 1n },
+    });
+    const reply = await drop(token).expect(409);
+    expect(reply.body.error.code).toBe('CONFLICT');
+    expect(await paths()).toEqual(['private/inbox/contract.pdf']);
+    expect(await audit()).toMatchObject({ reservedObjects: 10, faults: [] });
   });
 });

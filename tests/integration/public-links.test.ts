@@ -45,14 +45,6 @@ const codeOf = (reply: { body: unknown }): string => {
   const body = Buffer.isBuffer(reply.body) ? JSON.parse(reply.body.toString()) : reply.body;
   return body.error?.code;
 };
-const gone = (fileId: string) =>
-  owner.world.database.query(
-    {
-      name: 'test_destroy_file',
-      text: `SELECT * FROM ledger_delete_files($1, jsonb_build_array(jsonb_build_object('id', $2::text)), true, 30, '{"actor_type": "user"}')`,
-    },
-    [owner.spaceId, fileId],
-  );
 const rowOf = (id: string) => owner.world.database.prisma.shareLink.findUniqueOrThrow({ where: { id } });
 
 describe('what a link opens', () => {
@@ -90,13 +82,7 @@ describe('what a link opens', () => {
     const { token } = await owner.link({ folderId });
     await owner.file('private/photos/later/new.txt', 'new');
     expect((await content(token, 'later/new.txt').expect(200)).body.toString()).toBe('new');
-    await owner.world.database.query(
-      {
-        name: 'test_move_folder',
-        text: `SELECT * FROM ledger_move_folder($1, $2, 'private/photos', 'elsewhere/pictures', 100, gen_random_uuid(), '{"actor_type": "user"}')`,
-      },
-      [owner.spaceId, folderId],
-    );
+    await owner.moveFolder('private/photos', 'pictures');
     expect((await look(token).expect(200)).body.data.link.name).toBe('pictures');
     expect((await content(token, '2026/dog.jpg').expect(200)).body.toString()).toBe('woof');
   });
@@ -150,7 +136,7 @@ describe('a link that does not work', () => {
     ['has expired', async () => a.clock.advance(HOUR + 1)],
     ['is used up', ({ token }) => content(token).expect(200)],
     ['is of a file in the trash', () => owner.send('delete', '/storage/files/one.html')],
-    ['is of a file that is gone', ({ fileId }) => gone(fileId)],
+    ['is of a file that is gone', ({ fileId }) => owner.destroyFile(fileId)],
     [
       'is of somebody who is disabled',
       () =>

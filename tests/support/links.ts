@@ -1,6 +1,12 @@
 import supertest from 'supertest';
+import { SYSTEM_ACTOR, SYSTEM_ORIGIN } from '../../src/features/audit/index.ts';
+import { FileLedgerRepository, FolderLedgerRepository } from '../../src/features/ledger/index.ts';
+import { newId } from '../../src/platform/crypto/random.ts';
 import type { Accounts } from './accounts.ts';
 import { type Person, World } from './world.ts';
+
+const LEDGER = { driveTrashDays: 30 };
+const AUDIT = { actor: SYSTEM_ACTOR, origin: SYSTEM_ORIGIN };
 
 /** What making a link answers. */
 export interface MadeLink {
@@ -40,6 +46,28 @@ export class LinkOwner {
   async folderId(path: string): Promise<string> {
     const { prisma } = this.world.database;
     return (await prisma.folder.findFirstOrThrow({ where: { spaceId: this.spaceId, path } })).id;
+  }
+
+  /** Moves a folder to a name directly in the drive. */
+  async moveFolder(path: string, to: string): Promise<void> {
+    const { database } = this.world;
+    const folder = { id: await this.folderId(path), path };
+    const move = { folder, to: { path: to, parentId: null }, limit: 100, operationId: newId(), ...AUDIT };
+    const folders = new FolderLedgerRepository(database, LEDGER);
+    await database.prisma.$transaction((tx) => folders.move(tx, this.spaceId, move));
+  }
+
+  async deleteFolder(path: string): Promise<void> {
+    const { database } = this.world;
+    const deletion = { folder: { id: await this.folderId(path), path }, limit: 100, operationId: newId(), ...AUDIT };
+    const folders = new FolderLedgerRepository(database, LEDGER);
+    await database.prisma.$transaction((tx) => folders.delete(tx, this.spaceId, deletion));
+  }
+
+  /** Past the trash. */
+  async destroyFile(id: string): Promise<void> {
+    const files = new FileLedgerRepository(this.world.database, LEDGER);
+    await files.delete(this.spaceId, [{ id }], { permanent: true, ...AUDIT });
   }
 
   send(method: 'get' | 'post' | 'delete' | 'patch', path: string, body?: object) {
