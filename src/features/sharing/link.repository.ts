@@ -3,7 +3,7 @@ import type { Tx } from '../../platform/db/unit-of-work.ts';
 import type { QuotaCounters } from '../ledger/index.ts';
 import { type LinkSubject, lastSegment, type ShareLink } from './link.ts';
 
-const COLUMNS = {
+const OWN_COLUMNS = {
   id: true,
   fileId: true,
   folderId: true,
@@ -15,6 +15,10 @@ const COLUMNS = {
   maxUploadFiles: true,
   createdAt: true,
   lastUsedAt: true,
+} as const;
+
+const COLUMNS = {
+  ...OWN_COLUMNS,
   file: { select: { path: true } },
   folder: { select: { path: true } },
   reservation: { select: { objects: true, heldObjects: true } },
@@ -41,6 +45,8 @@ export interface NewLink {
   readonly id: string;
   readonly ownerId: string;
   readonly subject: LinkSubject;
+  /** Of the subject. */
+  readonly path: string;
   readonly tokenHash: Buffer;
   readonly passwordHash: string | null;
   readonly expiresAt: Date | null;
@@ -81,7 +87,7 @@ export class LinkRepository {
   }
 
   async create(tx: Tx, spaceId: string, link: NewLink): Promise<ShareLink> {
-    const { id, ownerId, subject, passwordHash, expiresAt, maxDownloads, drop, createdAt } = link;
+    const { id, ownerId, subject, path, passwordHash, expiresAt, maxDownloads, drop, createdAt } = link;
     const row = await tx.shareLink.create({
       data: {
         id,
@@ -97,9 +103,12 @@ export class LinkRepository {
         reservationId: drop?.reservationId ?? null,
         createdAt,
       },
-      select: COLUMNS,
+      select: OWN_COLUMNS,
     });
-    return toLink(row);
+    // Relations are read by statements beside each other, which one transaction cannot run.
+    const objects = row.maxUploadFiles;
+    const reservation = objects === null ? null : { objects, heldObjects: objects };
+    return toLink({ ...row, file: { path }, folder: null, reservation });
   }
 
   /** Newest first, up to one more than `limit`; of one file or folder where one is named. */
@@ -131,16 +140,16 @@ export class LinkRepository {
     return rows.map(toLink);
   }
 
-  /** Ends a link; answers what it was and the path of what it opened, null where the owner has none of this id. */
-  async delete(
-    tx: Tx,
-    ownerId: string,
-    id: string,
-  ): Promise<{ readonly link: ShareLink; readonly path: string } | null> {
-    const row = await tx.shareLink.findFirst({ where: { id, ownerId }, select: COLUMNS });
-    if (!row) return null;
-    await tx.shareLink.deleteMany({ where: { id, ownerId } });
-    return { link: toLink(row), path: pathOf(row) };
+  /** With the path of what it opens; null where the owner has none of this id. */
+  async find(ownerId: string, id: string): Promise<{ readonly link: ShareLink; readonly path: string } | null> {
+    const row = await this.#database.prisma.shareLink.findFirst({ where: { id, ownerId }, select: COLUMNS });
+    return row && { link: toLink(row), path: pathOf(row) };
+  }
+
+  /** Ends a link; false where the owner has none of this id. */
+  async delete(tx: Tx, ownerId: string, id: string): Promise<boolean> {
+    const { count } = await tx.shareLink.deleteMany({ where: { id, ownerId } });
+    return count > 0;
   }
 }
 

@@ -70,6 +70,7 @@ export class LinkService {
         id: newId(),
         ownerId,
         subject,
+        path,
         tokenHash: sha256(token),
         passwordHash,
         expiresAt,
@@ -106,19 +107,19 @@ export class LinkService {
   async revoke(owner: LinkOwner, id: string): Promise<ShareLink> {
     const { uow, links, audit } = this.#deps;
     const { spaceId, userId: ownerId, actor, origin } = owner;
-    if (!isId(id)) throw new AppError('LINK_NOT_FOUND');
+    const found = isId(id) ? await links.find(ownerId, id) : null;
+    if (!found) throw new AppError('LINK_NOT_FOUND');
     return uow.run(async (tx) => {
       await links.lockSpace(tx, spaceId);
-      const gone = await links.delete(tx, ownerId, id);
-      if (!gone) throw new AppError('LINK_NOT_FOUND');
+      if (!(await links.delete(tx, ownerId, id))) throw new AppError('LINK_NOT_FOUND');
       await audit.append(tx, {
         action: 'link.delete',
         actor,
         origin,
         subject: { type: 'link', id },
-        metadata: nameOf(gone.link, gone.path),
+        metadata: nameOf(found.link, found.path),
       });
-      return gone.link;
+      return found.link;
     });
   }
 
