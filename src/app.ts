@@ -6,6 +6,7 @@ import { AppError } from './errors/app-error.ts';
 import type { AccessService } from './features/access/index.ts';
 import { docsRouter } from './http/docs-page.ts';
 import { errorHandler } from './http/error-handler.ts';
+import { stylesRouter } from './http/html-page.ts';
 import { refuseUnmetHttp } from './http/middleware/refuse-unmet-http.ts';
 import { buildOpenApi } from './http/openapi.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
@@ -85,6 +86,7 @@ export function createApp(options: AppOptions): Express {
   app.use('/api/v1', api);
   app.use('/api', api);
   app.use(docsRouter(buildOpenApi(routes, options.version)));
+  app.use(stylesRouter());
   app.use(
     buildRouter(
       routes.filter(({ root }) => root),

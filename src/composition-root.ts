@@ -2,6 +2,7 @@ import { composeAccounts } from './composition/accounts.ts';
 import { type Basis, type CompositionInput, composeBasis } from './composition/basis.ts';
 import { composeAuditLog, composeFiles } from './composition/files.ts';
 import { composeKeys } from './composition/keys.ts';
+import { composeLinks } from './composition/sharing.ts';
 import { composeSignIn } from './composition/sign-in.ts';
 import type { AccessService } from './features/access/index.ts';
 import { eraseDueJob, eraseJob, eraseTracesJob } from './features/account/index.ts';
@@ -75,6 +76,7 @@ export function compose(input: CompositionInput): Composition {
       ...accounts.routes,
       ...keys.routes,
       ...files.routes,
+      ...composeLinks(basis, files).routes,
       ...auditLog.routes,
       ...adminHealthRoutes(composeHealth(basis)),
     ],

@@ -102,6 +102,12 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     tombstones,
     operations,
     trash,
+    ingest,
+    storage,
+    folders,
+    levels,
+    reading,
+    zips,
     routes: [
       ...storageRoutes({ storage, levels, reading, spaces, clock }),
       ...changeRoutes(storage, spaces),

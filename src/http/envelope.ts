@@ -1,6 +1,14 @@
 import type { Response } from 'express';
 import type { AppError } from '../errors/app-error.ts';
+import { sendPage } from './html-page.ts';
 import { answerEarly, bodyIsPending } from './lingering-close.ts';
+
+declare module 'http' {
+  interface ServerResponse {
+    /** Of a route that people look at: a failure as HTML. */
+    failurePage?: ((failure: AppError) => string) | null;
+  }
+}
 
 /** Sends API.md's success envelope. */
 export function sendSuccess(
@@ -29,8 +37,13 @@ export function sendFailure(res: Response, error: AppError): void {
   const { httpStatusCode } = error;
   if (error.retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(error.retryAfterSeconds));
   if (httpStatusCode === 401) res.setHeader('WWW-Authenticate', 'Bearer realm="pockity"');
+  if (res.failurePage) {
+    sendPage(res, httpStatusCode, res.failurePage(error));
+    return;
+  }
   const body = failureBody(error, res.req.id);
-  if (bodyIsPending(res)) answerEarly(res, httpStatusCode, JSON.stringify(body));
+  if (bodyIsPending(res))
+    answerEarly(res, httpStatusCode, { type: 'application/json; charset=utf-8', text: JSON.stringify(body) });
   else sendJson(res, httpStatusCode, body);
 }
 

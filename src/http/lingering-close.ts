@@ -8,13 +8,17 @@ const LINGER_MS = 5_000;
  * connection and, with it, the answer that the client has not read yet: so the answer goes out first, the rest of the
  * body is read and thrown away for a while, and only then does the response end.
  */
-export function answerEarly(res: Response, status: number, body: string): void {
+export function answerEarly(
+  res: Response,
+  status: number,
+  { type, text }: { readonly type: string; readonly text: string },
+): void {
   const { req } = res;
   res.status(status);
   res.setHeader('Connection', 'close');
-  res.setHeader('Content-Type', 'application/json; charset=utf-8');
-  res.setHeader('Content-Length', Buffer.byteLength(body));
-  res.write(body);
+  res.setHeader('Content-Type', type);
+  res.setHeader('Content-Length', Buffer.byteLength(text));
+  res.write(text);
   const timer = setTimeout(end, LINGER_MS);
   req.once('end', end).once('close', end);
   req.resume();

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
   createDocument,
+  type ZodOpenApiContentObject,
   type ZodOpenApiOperationObject,
   type ZodOpenApiPathsObject,
   type ZodOpenApiResponsesObject,
@@ -155,7 +156,8 @@ function requestBody(route: Route): Pick<ZodOpenApiOperationObject, 'requestBody
   }
   if (!route.body) return {};
   const content = { schema: route.body, ...(route.bodyExample === undefined ? {} : { example: route.bodyExample }) };
-  return { requestBody: { required: true, content: { 'application/json': content } } };
+  const form = route.formBody ? { 'application/x-www-form-urlencoded': content } : {};
+  return { requestBody: { required: true, content: { 'application/json': content, ...form } } };
 }
 
 function successes(route: Route): ZodOpenApiResponsesObject {
@@ -165,6 +167,8 @@ function successes(route: Route): ZodOpenApiResponsesObject {
     ...(route.access.startsWith('space:') ? QUOTA_HEADERS : {}),
   };
   const responses: ZodOpenApiResponsesObject = {};
+  /** A status may have both an envelope and a page. */
+  const enveloped: Record<string, ZodOpenApiContentObject> = {};
   for (const [status, { description, data, meta, example, metaExample = LAST_PAGE }] of Object.entries(
     route.success ?? {},
   )) {
@@ -175,13 +179,18 @@ function successes(route: Route): ZodOpenApiResponsesObject {
       meta: meta ? meta.nullable() : z.null(),
     });
     const body = { success: true, message: description, data: example, meta: meta ? metaExample : null };
-    responses[status as '200'] = { description, headers, content: { 'application/json': { schema, example: body } } };
+    const content = { 'application/json': { schema, example: body } };
+    enveloped[status] = content;
+    responses[status as '200'] = { description, headers, content };
   }
   for (const [status, description] of Object.entries(route.stream?.statuses ?? {})) {
     const types = Number(status) < 300 ? Object.entries(route.stream?.content ?? {}) : [];
     const schema = { type: 'string' as const };
-    const content = Object.fromEntries(types.map(([type, example]) => [type, { schema, example }]));
-    responses[status as '200'] = { description, headers, ...(types.length > 0 ? { content } : {}) };
+    const content = {
+      ...enveloped[status],
+      ...Object.fromEntries(types.map(([type, example]) => [type, { schema, example }])),
+    };
+    responses[status as '200'] = { description, headers, ...(Object.keys(content).length > 0 ? { content } : {}) };
   }
   return responses;
 }

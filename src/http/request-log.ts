@@ -47,7 +47,8 @@ export function requestLog(log: Logger) {
   };
 }
 
+/** Of a request that no route took. What follows `/s/` opens a public link, wherever else the path is wrong. */
 function pathOf(url: string): string {
   const query = url.indexOf('?');
-  return query < 0 ? url : url.slice(0, query);
+  return (query < 0 ? url : url.slice(0, query)).replace(/\/s\/[^/]+/gi, '/s/:token');
 }

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
+import type { AppError } from '../errors/app-error.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import type { Access, PrincipalFor } from '../features/access/index.ts';
 import type { RequestContext } from './request-context.ts';
@@ -68,10 +69,14 @@ export interface RouteSpec<A extends Access, P, Q, B> {
   /** Largest JSON body, 100 KiB unless told. */
   readonly bodyLimitBytes?: number;
   readonly bodyExample?: unknown;
+  /** The body may also come as a page's form sends it (application/x-www-form-urlencoded). */
+  readonly formBody?: true;
   /** The request is multipart/form-data with one file in this field; the handler reads it. */
   readonly multipartField?: string;
   readonly success?: Readonly<Record<number, SuccessSpec>>;
   readonly stream?: StreamSpec;
+  /** How people are told what went wrong; null where the request asks for no HTML, and gets the envelope. */
+  readonly failurePage?: (req: Request) => ((failure: AppError) => string) | null;
   /** The codes this route gives besides those that its access and inputs imply. */
   readonly errors: readonly ErrorCode[];
   /** Answers the reply, or undefined when it has written the response itself. */

@@ -70,9 +70,12 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     input: RouteInput<'anyone', z.ZodType, z.ZodType, z.ZodType>,
   ) => Promise<Reply | undefined>;
   const routePath = declaredPath(spec);
-  const parseJson = spec.body ? express.json({ limit: spec.bodyLimitBytes ?? DEFAULT_BODY_LIMIT }) : undefined;
+  const limit = spec.bodyLimitBytes ?? DEFAULT_BODY_LIMIT;
+  const parseJson = spec.body ? express.json({ limit }) : undefined;
+  const parseForm = spec.formBody ? express.urlencoded({ limit, extended: false, parameterLimit: 20 }) : undefined;
   return async (req, res) => {
     req.routePath = routePath;
+    res.failurePage = spec.failurePage?.(req) ?? null;
     const admitted = await admit(spec, deps, { req, res });
     const confirm = () => deps.access.authorize(credentialsOf(req), spec.access);
     const params = check('path', spec.params, req.params);
@@ -81,6 +84,7 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue();
     if (parseJson) {
       await inTime(run(parseJson, req, res));
+      if (parseForm) await inTime(run(parseForm, req, res));
       if (req.body === undefined && hasBody(req)) throw notJson();
     }
     const body = check('body', spec.body, req.body ?? {});

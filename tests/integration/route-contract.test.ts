@@ -8,7 +8,7 @@ import { newId } from '../../src/platform/crypto/random.ts';
 import { ENCRYPTION_KEY, JWT_SECRET, type Site, startAccounts } from '../support/accounts.ts';
 import { startAppWithoutDatabase } from '../support/app.ts';
 import { routeCases } from '../support/route-cases/index.ts';
-import { type Actor, World } from '../support/world.ts';
+import { type Actor, type Call, World } from '../support/world.ts';
 
 // What holds for every route alike, made from the router's own list: hostile parameters and bodies, limits, outages.
 
@@ -67,6 +67,14 @@ function named(routes: readonly Route[]): [string, Route][] {
   return routes.map((route) => [`${route.method.toUpperCase()} ${route.path}`, route]);
 }
 
+function send(route: Route, call: Call, { headers }: Actor) {
+  return world.send(route.method, call, headers, route.root === true);
+}
+
+async function caseOf(route: Route, me: Actor): Promise<Call> {
+  return (await routeCases[route.operationId]?.call(world, me)) ?? { path: route.path };
+}
+
 function filled(route: Route, value: string): string {
   return route.path.replaceAll(/:(\w+)/g, (_all, name: string) => (name === 'otp' ? '000000' : value));
 }
@@ -77,7 +85,7 @@ describe.each(named(ROUTES.filter(({ path }) => /:(id|\w+Id)\b/.test(path))))('%
     const body = route.bodyExample as object | undefined;
     for (const id of [newId(), ...NOT_IDS]) {
       const call = { path: filled(route, id), ...(body ? { body } : {}) };
-      const reply = await world.send(route.method, call, me.headers);
+      const reply = await send(route, call, me);
       expect(reply.status, id).toBe(404);
       expect(reply.body.error.code, id).toMatch(/_NOT_FOUND$/);
     }
@@ -86,11 +94,8 @@ describe.each(named(ROUTES.filter(({ path }) => /:(id|\w+Id)\b/.test(path))))('%
 
 describe.each(named(ROUTES.filter(({ params }) => params !== undefined)))('%s', (_name, route) => {
   it('refuses what is not percent-encoded', async () => {
-    const reply = await world.send(
-      route.method,
-      { path: filled(route, '%E0%A4%A').replace('000000', '%E0%A4%A') },
-      (await caller(route)).headers,
-    );
+    const path = filled(route, '%E0%A4%A').replace('000000', '%E0%A4%A');
+    const reply = await send(route, { path }, await caller(route));
     expect(reply.status).toBe(400);
     expect(reply.body.error.code).toBe('VALIDATION_FAILED');
   });
@@ -102,12 +107,7 @@ describe.each(named(ROUTES.filter(({ body }) => body !== undefined)))('%s', (_na
     async (field) => {
       const example = route.bodyExample as Record<string, unknown>;
       const body = { ...example, [field]: COLUMNS[field as keyof typeof COLUMNS] };
-      const reply = await world.send(
-        route.method,
-        { path: filled(route, newId()), body },
-        (await caller(route)).headers,
-        route.root,
-      );
+      const reply = await send(route, { path: filled(route, newId()), body }, await caller(route));
       expect(reply.status).toBe(400);
       expect(reply.body.error.details).toContainEqual({ path: field, message: expect.any(String) });
     },
@@ -120,7 +120,7 @@ describe.each(named(ROUTES.filter(({ body }) => body !== undefined)))('%s', (_na
     ['null', null],
   ])('refuses %s', async (_what, body) => {
     const reply = await supertest(world.app)
-      [route.method](`/api${filled(route, newId())}`)
+      [route.method](`${route.root ? '' : '/api'}${filled(route, newId())}`)
       .set((await caller(route)).headers)
       .set('content-type', 'application/json')
       .send(JSON.stringify(body));
@@ -131,8 +131,7 @@ describe.each(named(ROUTES.filter(({ body }) => body !== undefined)))('%s', (_na
   it('refuses operators in the place of values', async () => {
     const example = route.bodyExample as Record<string, unknown>;
     const body = Object.fromEntries(Object.keys(example).map((key) => [key, { $ne: null, contains: '', not: 1 }]));
-    const call = { path: filled(route, newId()), body };
-    const reply = await world.send(route.method, call, (await caller(route)).headers);
+    const reply = await send(route, { path: filled(route, newId()), body }, await caller(route));
     expect(reply.status).toBe(400);
     expect(reply.body.error.code).toBe('VALIDATION_FAILED');
   });
@@ -142,32 +141,30 @@ describe.each(named(ROUTES.filter(({ body }) => body !== undefined)))('%s', (_na
       path: filled(route, newId()),
       body: { padding: 'x'.repeat((route.bodyLimitBytes ?? 100 * 1024) + 1) },
     };
-    const reply = await world.send(route.method, call, (await caller(route)).headers);
+    const reply = await send(route, call, await caller(route));
     expect(reply.status).toBe(413);
     expect(reply.body.error.code).toBe('BODY_TOO_LARGE');
   });
 });
 
-describe.each(named(ROUTES.filter(({ multipartField, params }) => multipartField !== undefined && !params)))(
-  '%s',
-  (_name, route) => {
-    it('refuses what is no form', async () => {
-      const reply = await world.send(route.method, { path: route.path, body: {} }, (await caller(route)).headers);
-      expect(reply.status).toBe(400);
-      expect(reply.body.error.code).toBe('VALIDATION_FAILED');
-    });
-  },
-);
+describe.each(named(ROUTES.filter(({ multipartField }) => multipartField !== undefined)))('%s', (_name, route) => {
+  it('refuses what is no form', async () => {
+    const me = await caller(route);
+    // Where a path names something, it must be there.
+    const { path } = route.params ? await caseOf(route, me) : route;
+    const reply = await send(route, { path, body: {} }, me);
+    expect(reply.status).toBe(400);
+    expect(reply.body.error.code).toBe('VALIDATION_FAILED');
+  });
+});
 
 describe.each(named(ROUTES.filter((route) => route.query && 'limit' in shapeOf(route.query))))('%s', (_name, route) => {
   it.each(['limit=0', 'limit=201', 'limit=x', 'limit=1.5', 'cursor=%00', 'cursor=nonsense'])(
     'refuses %s',
     async (query) => {
-      const reply = await world.send(
-        route.method,
-        { path: `${filled(route, newId())}?${query}` },
-        (await caller(route)).headers,
-      );
+      const me = await caller(route);
+      const { path } = OPEN.includes(route) ? await caseOf(route, me) : { path: filled(route, newId()) };
+      const reply = await send(route, { path: `${path}?${query}` }, me);
       expect(reply.status).toBe(400);
       expect(reply.body.error.code).toBe('VALIDATION_FAILED');
     },
@@ -177,7 +174,7 @@ describe.each(named(ROUTES.filter((route) => route.query && 'limit' in shapeOf(r
 describe.each(named(ROUTES.filter((route) => errorsOf(route).includes('RATE_LIMITED'))))('%s', (_name, route) => {
   it('has a limit', async () => {
     const { app } = limited.accounts;
-    const ask = () => supertest(app)[route.method](`/api${filled(route, newId())}`);
+    const ask = () => supertest(app)[route.method](`${route.root ? '' : '/api'}${filled(route, newId())}`);
     await ask();
     const reply = await ask();
     expect(reply.body.error?.code).toBe('RATE_LIMITED');
@@ -192,7 +189,7 @@ describe.each(named(ROUTES.filter((route) => errorsOf(route).includes('DEPENDENC
   (_name, route) => {
     it('is 503 with Retry-After while the database is away', async () => {
       const me = await caller(route);
-      const call = OPEN.includes(route) ? await routeCases[route.operationId]?.call(world, me) : undefined;
+      const call = OPEN.includes(route) ? await caseOf(route, me) : undefined;
       const request = supertest(outage)[route.method](
         `${route.root ? '' : '/api'}${call?.path ?? filled(route, newId())}`,
       );

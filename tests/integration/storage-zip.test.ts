@@ -241,7 +241,7 @@ describe('while it is made', () => {
     const found = contentsOf(await buffer(body));
     expect(Object.keys(found)).toEqual(['1', '2', '_missing.txt', '_missing (1).txt']);
     expect(found['2']).toBe('new');
-    expect(found['_missing (1).txt']).toBe('Deleted while this archive was made:\nw/3\n');
+    expect(found['_missing (1).txt']).toBe('Deleted while this archive was made:\n3\n');
   });
 
   it('files are named by id as well, and the root and the action may be told', async () => {

@@ -1,6 +1,6 @@
 export { purgeAuthJob, registerAuthJobs, resetRequestJob } from './auth.jobs.ts';
 export { authRoutes } from './auth.router.ts';
-export { emailField, typedPassword, username } from './auth.schemas.ts';
+export { emailField, newPassword, typedPassword, username } from './auth.schemas.ts';
 export { AuthService } from './auth.service.ts';
 export { AuthPurgeService } from './auth-purge.service.ts';
 export { EmailVerificationService } from './email-verification.service.ts';

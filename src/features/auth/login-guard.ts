@@ -18,9 +18,12 @@ export function nameOf(login: { readonly email: string } | { readonly username: 
  */
 export class LoginGuard {
   readonly #failures: RateLimiter;
+  readonly #advice: string;
 
-  constructor(failures: RateLimiter) {
+  /** `advice`: what else there is to do than to wait. */
+  constructor(failures: RateLimiter, advice = ' or set a new password') {
     this.#failures = failures;
+    this.#advice = advice;
   }
 
   /**
@@ -37,13 +40,13 @@ export class LoginGuard {
    */
   async assertOpen(key: string): Promise<void> {
     const verdict = await this.#failures.peek(key);
-    if (!verdict.allowed) throw lockedOut(verdict);
+    if (!verdict.allowed) throw this.#lockedOut(verdict);
   }
 
   /** Counts a wrong password; true when it was the last one. RATE_LIMITED when it came too late to be told from a right one. */
   async noteFailure(key: string): Promise<boolean> {
     const verdict = await this.#failures.consume(key);
-    if (!verdict.allowed) throw lockedOut(verdict);
+    if (!verdict.allowed) throw this.#lockedOut(verdict);
     return verdict.remaining === 0;
   }
 
@@ -51,11 +54,11 @@ export class LoginGuard {
   async noteSuccess(key: string): Promise<void> {
     await this.#failures.reset(key);
   }
-}
 
-function lockedOut({ resetSeconds }: RateLimitVerdict): AppError {
-  return new AppError('RATE_LIMITED', {
-    message: 'Too many wrong passwords from this address; try again later or set a new password',
-    retryAfterSeconds: resetSeconds,
-  });
+  #lockedOut({ resetSeconds }: RateLimitVerdict): AppError {
+    return new AppError('RATE_LIMITED', {
+      message: `Too many wrong passwords from this address; try again later${this.#advice}`,
+      retryAfterSeconds: resetSeconds,
+    });
+  }
 }

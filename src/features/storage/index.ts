@@ -1,5 +1,6 @@
 export { AnalyticsRepository } from './analytics.repository.ts';
 export { changeRoutes } from './change.router.ts';
+export { contentDisposition } from './content-disposition.ts';
 export { FILE_COLUMNS, FileRepository, type FileRow, toFile } from './file.repository.ts';
 export { FileListingRepository } from './file-listing.repository.ts';
 export {

@@ -15,15 +15,16 @@ type Open = (choose: (file: StoredFile) => ContentChoice) => Promise<{
 
 /**
  * Answers a GET or HEAD for a file's content: preconditions, one range, and headers under which it can do no harm.
- * Errors: PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE, and those of `open`.
+ * `wholeOnly`: as if no range were asked for. Errors: PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE, and those of `open`.
  */
 export async function sendFile(
-  { req, res }: { readonly req: Request; readonly res: Response },
+  { req, res, wholeOnly = false }: { readonly req: Request; readonly res: Response; readonly wholeOnly?: boolean },
   open: Open,
 ): Promise<undefined> {
   let answer: ContentAnswer | undefined;
+  const { range, ...others } = req.headers;
   const { file, opened } = await open((found) => {
-    answer = negotiateContent(req.method, req.headers, {
+    answer = negotiateContent(req.method, wholeOnly ? others : { ...others, range }, {
       sizeBytes: found.sizeBytes,
       etag: found.etag,
       lastModified: found.modifiedAt,
@@ -33,6 +34,7 @@ export async function sendFile(
   });
   if (!answer) throw new Error('no answer was negotiated');
   res.setHeaders(new Map(Object.entries(answer.headers)));
+  if (wholeOnly) res.setHeader('Accept-Ranges', 'none');
   if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
   if (answer.status === 416) throw new AppError('RANGE_NOT_SATISFIABLE', { details: { size: file.sizeBytes } });
   res.status(answer.status);

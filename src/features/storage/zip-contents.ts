@@ -51,7 +51,8 @@ export class ZipContents {
     for await (const { each, prepared } of mapAhead(wanted, AHEAD, prepare)) {
       const found = prepared === 'large' ? await this.#open(each) : prepared;
       if (!found) {
-        missing.push(each.file.path);
+        // Not where the root lies: whoever reads this may have been let in only there.
+        missing.push(names.below(each.file.path));
         continue;
       }
       const { file, content } = found;

@@ -67,11 +67,15 @@ export class ZipNames {
   }
 
   add(path: string): string {
-    const relative = path.startsWith(this.#root) ? path.slice(this.#root.length) : path;
-    const segments = relative.split('/').map(safeSegment);
+    const segments = this.below(path).split('/').map(safeSegment);
     const last = segments.pop() ?? '_';
     const folder = segments.reduce((parent, segment) => this.#folder(parent, segment), '');
     return this.#file(folder, last);
+  }
+
+  /** The path without the root, otherwise as it is. */
+  below(path: string): string {
+    return path.startsWith(this.#root) ? path.slice(this.#root.length) : path;
   }
 
   /** Folders of one name are one; a file's name they cannot have. */

@@ -2,6 +2,7 @@ import { authCases, userCases } from './accounts.ts';
 import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
 import { driveCases } from './drive.ts';
+import { linkCases } from './links.ts';
 import type { RouteCases } from './route-case.ts';
 import { storageCases } from './storage.ts';
 import { storageChangeCases } from './storage-changes.ts';
@@ -18,5 +19,6 @@ export const routeCases: RouteCases = {
   ...storageCases,
   ...driveCases,
   ...storageChangeCases,
+  ...linkCases,
   ...usageCases,
 };

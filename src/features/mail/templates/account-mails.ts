@@ -1,4 +1,4 @@
-import { type Html, html } from './html.ts';
+import { type Html, html } from '../../../platform/html/html.ts';
 import { factLines, facts, layout, type MailContent, paragraph } from './layout.ts';
 
 interface CodeInput {

@@ -1,4 +1,4 @@
-import { html } from './html.ts';
+import { html } from '../../../platform/html/html.ts';
 import { factLines, facts, layout, type MailContent, paragraph } from './layout.ts';
 
 const SUBJECT_LENGTH = 120;

@@ -1,4 +1,4 @@
-import { type Html, html } from './html.ts';
+import { type Html, html } from '../../../platform/html/html.ts';
 
 /** What a template gives: the same content twice, for those who see HTML and those who don't. */
 export interface MailContent {
@@ -60,15 +60,11 @@ export function facts(rows: readonly (readonly [string, string])[]): Html {
 `,
   );
   return html`<table role="presentation" style="margin:0 0 16px;border-collapse:collapse;line-height:1.5">
-${join(cells)}</table>
+${cells}</table>
 `;
 }
 
 /** The same for the text part. */
 export function factLines(rows: readonly (readonly [string, string])[]): string[] {
   return rows.map(([name, value]) => `${name}: ${value}`);
-}
-
-function join(pieces: readonly Html[]): Html {
-  return pieces.reduce((all, piece) => html`${all}${piece}`, html``);
 }

@@ -8,4 +8,10 @@ describe('html', () => {
       '<p title="&quot;"><b>&lt;&amp;&gt;&quot;&#39;</b>1</p>',
     );
   });
+
+  it('puts pieces one after another', () => {
+    expect(String(html`<ul>${['<a>', 'b'].map((text) => html`<li>${text}</li>`)}</ul>`)).toBe(
+      '<ul><li>&lt;a&gt;</li><li>b</li></ul>',
+    );
+  });
 });

@@ -1,0 +1,9 @@
+export { LinkRepository } from './link.repository.ts';
+export { linkRoutes } from './link.router.ts';
+export { LinkService } from './link.service.ts';
+export { LinkDoorService } from './link-door.service.ts';
+export { LinkDropService } from './link-drop.service.ts';
+export { LinkPasses } from './link-pass.ts';
+export { PublicLinkRepository } from './public-link.repository.ts';
+export { publicLinkRoutes } from './public-link.router.ts';
+export { PublicLinkService } from './public-link.service.ts';
