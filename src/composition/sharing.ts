@@ -1,5 +1,16 @@
 import { ReservationRepository } from '../features/ledger/index.ts';
-import { LinkRepository, LinkService, linkRoutes } from '../features/sharing/index.ts';
+import {
+  LinkRepository,
+  LinkService,
+  linkRoutes,
+  ReceivedShareRepository,
+  ReceivedShareService,
+  receivedShareRoutes,
+  registerShareJobs,
+  ShareRepository,
+  ShareService,
+  shareRoutes,
+} from '../features/sharing/index.ts';
 import type { Basis } from './basis.ts';
 
 /** Public links, on the owner's side and on everybody's. */
@@ -14,4 +25,18 @@ export function composeLinks({ database, uow, audit, passwordHasher, clock }: Ba
     clock,
   });
   return { routes: linkRoutes(links) };
+}
+
+/** Shares with people, given and received. */
+export function composeShares({ database, queue, uow, users, audit, clock }: Basis) {
+  const received = new ReceivedShareService({
+    uow,
+    received: new ReceivedShareRepository(database),
+    audit,
+    queue,
+    clock,
+  });
+  const shares = new ShareService({ uow, shares: new ShareRepository(database), users, audit, clock });
+  registerShareJobs(queue, received);
+  return { received, routes: [...shareRoutes(shares), ...receivedShareRoutes(received)] };
 }

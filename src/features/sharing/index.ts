@@ -1,3 +1,11 @@
 export { LinkRepository } from './link.repository.ts';
 export { linkRoutes } from './link.router.ts';
 export { LinkService } from './link.service.ts';
+export { registerShareJobs } from './share.jobs.ts';
+export { ShareRepository } from './share.repository.ts';
+export { shareRoutes } from './share.router.ts';
+export { ShareService } from './share.service.ts';
+export { claimSharesJob } from './share-claim.ts';
+export { ReceivedShareRepository } from './share-received.repository.ts';
+export { receivedShareRoutes } from './share-received.router.ts';
+export { ReceivedShareService } from './share-received.service.ts';

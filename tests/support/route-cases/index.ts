@@ -2,6 +2,7 @@ import { authCases, userCases } from './accounts.ts';
 import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
 import type { RouteCases } from './route-case.ts';
+import { shareCases } from './sharing.ts';
 import { storageCases } from './storage.ts';
 import { systemCases } from './system.ts';
 
@@ -13,4 +14,5 @@ export const routeCases: RouteCases = {
   ...apiKeyCases,
   ...adminCases,
   ...storageCases,
+  ...shareCases,
 };
