@@ -5,24 +5,33 @@ import { LAST_ID } from './share.repository.ts';
 import type { ReceivedShare, SharePermission, ShareTerms } from './share.ts';
 
 /** Shares that one page looks at: many may be over, and a page costs the same all the same. */
-const LOOKED_AT = 1000;
+const LOOKED_AT = 500;
+const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
+// `=` would let the planner walk the primary key instead, past all that is shared with others.
 const PAGE = {
   name: 'share_received_page',
-  // The inner LIMIT bounds what is looked at, and keeps the order, so that the outer one ends it early.
-  text: `SELECT coalesce((SELECT json_agg(entry) FROM (
+  text: `WITH floor AS MATERIALIZED (
+      SELECT (
+        SELECT id FROM shares WHERE grantee_id >= $1 AND (grantee_id, id) < ($1, $2)
+        ORDER BY grantee_id DESC, id DESC OFFSET $5 - 1 LIMIT 1
+      ) AS id
+    )
+    SELECT coalesce((SELECT json_agg(entry) FROM (
         SELECT s.id, s.file_id AS "fileId", s.folder_id AS "folderId",
           regexp_replace(coalesce(f.path, d.path), '^.*/', '') AS name,
           json_build_object('name', u.name, 'username', u.username, 'email', u.email) AS owner,
           s.permission, s.expires_at AS "expiresAt", s.created_at AS "sharedAt"
-        FROM (SELECT * FROM shares WHERE grantee_id = $1 AND id < $2 ORDER BY id DESC LIMIT $5) s
-        JOIN users u ON u.id = s.owner_id AND u.disabled_at IS NULL AND u.deletion_due_at IS NULL
+        FROM shares s
+        JOIN users u ON u.id = s.owner_id
         LEFT JOIN files f ON f.id = s.file_id AND f.deleted_at IS NULL
         LEFT JOIN folders d ON d.id = s.folder_id
-        WHERE (s.expires_at IS NULL OR s.expires_at > $4) AND coalesce(f.id, d.id) IS NOT NULL
-        ORDER BY s.id DESC LIMIT $3
+        WHERE (s.grantee_id, s.id) < ($1, $2) AND (s.grantee_id, s.id) >= ($1, coalesce((SELECT id FROM floor), '${FIRST_ID}'))
+          AND (s.expires_at IS NULL OR s.expires_at > $4) AND coalesce(f.id, d.id) IS NOT NULL
+          AND u.disabled_at IS NULL AND u.deletion_due_at IS NULL
+        ORDER BY s.grantee_id DESC, s.id DESC LIMIT $3
       ) entry), '[]')::text AS entries,
-      (SELECT id FROM shares WHERE grantee_id = $1 AND id < $2 ORDER BY id DESC OFFSET $5 - 1 LIMIT 1) AS last_id`,
+      (SELECT id FROM floor) AS last_id`,
 };
 
 interface PageRow {

@@ -37,17 +37,24 @@ interface Row {
 }
 
 // An address whose holder's account was erased is an empty text.
-const SELECT = `SELECT s.id, s.file_id, s.folder_id, coalesce(f.path, d.path) AS path, nullif(s.grantee_email, '') AS grantee_email,
-    nullif(s.grantee_username, '') AS grantee_username, s.permission, s.expires_at, s.created_at
-  FROM shares s LEFT JOIN files f ON f.id = s.file_id LEFT JOIN folders d ON d.id = s.folder_id`;
-const FIND = { name: 'share_find', text: `${SELECT} WHERE s.owner_id = $1 AND s.id = $2` };
+const COLUMNS = `s.id, s.file_id, s.folder_id, coalesce(f.path, d.path) AS path, nullif(s.grantee_email, '') AS grantee_email,
+    nullif(s.grantee_username, '') AS grantee_username, s.permission, s.expires_at, s.created_at`;
+const SUBJECTS = 'LEFT JOIN files f ON f.id = s.file_id LEFT JOIN folders d ON d.id = s.folder_id';
+const FIND = {
+  name: 'share_find',
+  text: `SELECT ${COLUMNS} FROM shares s ${SUBJECTS} WHERE s.owner_id = $1 AND s.id = $2`,
+};
+// `=` would let the planner walk the primary key instead, past all that others share.
 const PAGE = {
   name: 'share_page',
-  text: `${SELECT} WHERE s.owner_id = $1 AND s.id < $2 ORDER BY s.id DESC LIMIT $3`,
+  text: `SELECT ${COLUMNS} FROM shares s ${SUBJECTS} WHERE s.owner_id >= $1 AND (s.owner_id, s.id) < ($1, $2)
+    ORDER BY s.owner_id DESC, s.id DESC LIMIT $3`,
 };
+// All of the subject's are read: they are few.
 const PAGE_OF_SUBJECT = {
   name: 'share_page_of_subject',
-  text: `${SELECT} WHERE s.owner_id = $1 AND s.subject_id = $4 AND s.id < $2 ORDER BY s.id DESC LIMIT $3`,
+  text: `SELECT ${COLUMNS} FROM (SELECT * FROM shares WHERE owner_id = $1 AND subject_id = $4 AND id < $2 OFFSET 0) s ${SUBJECTS}
+    ORDER BY s.id DESC LIMIT $3`,
 };
 /** No id comes after it. */
 export const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
