@@ -17,12 +17,16 @@ import {
 import {
   deletePrefixJob,
   FileRepository,
+  FolderRepository,
+  FolderWalkRepository,
+  LevelListing,
   ReadingService,
   registerStorageJobs,
   StorageService,
   storageRoutes,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
+import { composeDrive } from './drive.ts';
 
 /** What reads the audit log and ends it, and what writes to it outside transactions. */
 export function composeAuditLog({ config, database, clock, queue }: Basis) {
@@ -34,14 +38,18 @@ export function composeAuditLog({ config, database, clock, queue }: Basis) {
 }
 
 /** Files: the ledger, the one way in, and what is read and removed. */
-export function composeFiles({ config, database, store, budget, clock, log, queue }: Basis, recorder: AuditRecorder) {
+export function composeFiles(basis: Basis, recorder: AuditRecorder) {
+  const { config, database, store, budget, clock, log, queue } = basis;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays: config.retention.trashDays });
+  const files = new FileRepository(database);
+  const folders = new FolderRepository(database);
+  const levels = new LevelListing({ files, folders, walk: new FolderWalkRepository(database) });
   const storage = new StorageService({
-    files: new FileRepository(database),
+    files,
     fileLedger,
     ingest,
     clock,
@@ -50,5 +58,8 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-  return { ledger, tombstones, routes: storageRoutes({ storage, reading, clock }) };
+  // The job of `operations` is the lead's to name here.
+  const enqueueOperation = async () => undefined;
+  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, enqueueOperation });
+  return { ledger, tombstones, routes: [...storageRoutes({ storage, levels, reading, clock }), ...drive.routes] };
 }

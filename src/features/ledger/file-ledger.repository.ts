@@ -64,7 +64,7 @@ export class FileLedgerRepository {
    */
   async delete(
     spaceId: string,
-    files: readonly FileRef[],
+    files: readonly (FileRef | { readonly id: string; readonly path: string })[],
     { permanent = false, ...audit }: LedgerAudit & { readonly permanent?: boolean },
   ): Promise<DeletedFile[]> {
     const values = [spaceId, JSON.stringify(files), permanent, this.#driveTrashDays, auditJson(audit)];
@@ -98,7 +98,7 @@ export class FileLedgerRepository {
     seen: { readonly id: string; readonly path: string; readonly objectKey: string },
     { to, tags, ...audit }: FileChange & LedgerAudit,
   ): Promise<ChangeOutcome> {
-    const change = JSON.stringify({ ...to, tags });
+    const change = JSON.stringify({ ...to, folder_id: to?.folderId, tags });
     const values = [spaceId, seen.id, seen.path, seen.objectKey, change, this.#driveTrashDays, auditJson(audit)];
     const [row] = await this.#database.query<{ outcome: ChangeOutcome['outcome']; file_id: string; path: string }>(
       CHANGE,

@@ -1,16 +1,14 @@
 import { z } from 'zod';
-import { AppError } from '../../errors/app-error.ts';
-import { sendContent } from '../../http/content.ts';
 import { receiveFile } from '../../http/multipart-upload.ts';
 import { pageMeta } from '../../http/paging.ts';
 import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
-import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
 import { type SpaceSnapshot, scopeOf } from '../access/index.ts';
 import type { DeletedFile } from '../ledger/index.ts';
-import { contentDisposition } from './content-disposition.ts';
+import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
+import { sendFile } from './send-file.router.ts';
 import {
   presentDeletedFile,
   presentDeletion,
@@ -20,7 +18,6 @@ import {
 } from './storage.presenter.ts';
 import * as schemas from './storage.schemas.ts';
 import type { StorageService } from './storage.service.ts';
-import type { StoredFile } from './stored-file.ts';
 
 const TAG = 'Storage';
 /** A transfer that took longer is taken in only if its sender still may. */
@@ -30,12 +27,13 @@ const BULK_BODY_BYTES = 8 * 1024 * 1024;
 
 export interface StorageRouteDependencies {
   readonly storage: StorageService;
+  readonly levels: LevelListing;
   readonly reading: ReadingService;
   readonly clock: Clock;
 }
 
 /** `/storage`: files by path, for a key's pocket or a user's drive. */
-export function storageRoutes({ storage, reading, clock }: StorageRouteDependencies): Route[] {
+export function storageRoutes({ storage, levels, reading, clock }: StorageRouteDependencies): Route[] {
   return [
     route({
       method: 'post',
@@ -89,7 +87,8 @@ export function storageRoutes({ storage, reading, clock }: StorageRouteDependenc
       operationId: 'listFiles',
       tag: TAG,
       summary: 'List files',
-      description: 'A page of the files in the space. With `delimiter=/` one level of names, deeper ones as `folders`.',
+      description:
+        'A page of the files in the space. With `delimiter=/` one level of names: first its `folders`, on as many pages as they need, then its files.',
       access: 'space:list',
       query: schemas.listQuery,
       success: {
@@ -104,11 +103,13 @@ export function storageRoutes({ storage, reading, clock }: StorageRouteDependenc
       handler: async ({ principal, query }) => {
         const { delimiter, ...rest } = query;
         const delimited = delimiter !== undefined;
-        const page = await storage.list(principal.space.id, { ...rest, delimited });
+        const page = delimited
+          ? await levels.listNames(principal.space, rest)
+          : { folders: undefined, ...(await storage.list(principal.space.id, rest)) };
         const filtered = delimited || [query.prefix, query.search, query.category, query.tag].some((value) => value);
         return ok(
           'Files',
-          { files: page.files.map(presentFile), ...(delimited ? { folders: page.folders } : {}) },
+          { files: page.files.map(presentFile), ...(page.folders ? { folders: page.folders } : {}) },
           {
             nextCursor: page.nextCursor,
             limit: query.limit,
@@ -213,28 +214,10 @@ export function storageRoutes({ storage, reading, clock }: StorageRouteDependenc
         },
       },
       errors: ['FILE_NOT_FOUND', 'PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, context, req, res }) => {
-        let answer: ContentAnswer | undefined;
-        const choose = (found: StoredFile) => {
-          answer = negotiateContent(req.method, req.headers, {
-            sizeBytes: found.sizeBytes,
-            etag: found.etag,
-            lastModified: found.modifiedAt,
-          });
-          if (req.method === 'HEAD' || answer.status >= 300) return null;
-          return { range: answer.status === 206 ? answer.range : undefined };
-        };
-        const { file, opened } = await reading.open(scopeOf(principal, context), { path: params.fileName }, { choose });
-        if (!answer) throw new Error('no answer was negotiated');
-        res.setHeaders(new Map(Object.entries(answer.headers)));
-        if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
-        if (answer.status === 416) throw new AppError('RANGE_NOT_SATISFIABLE', { details: { size: file.sizeBytes } });
-        res.status(answer.status);
-        res.setHeader('Content-Type', file.contentType);
-        res.setHeader('Content-Disposition', contentDisposition(file.path, file.contentType, 'auto'));
-        await sendContent(res, opened?.body);
-        return undefined;
-      },
+      handler: ({ principal, params, context, req, res }) =>
+        sendFile({ req, res }, (choose) =>
+          reading.open(scopeOf(principal, context), { path: params.fileName }, { choose }),
+        ),
     }),
     route({
       method: 'get',

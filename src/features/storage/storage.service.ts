@@ -18,6 +18,7 @@ import {
   type FileLedgerRepository,
   type FileRef,
   fileExists,
+  folderBusy,
   type LedgerAudit,
   type SpaceScope,
   tooManyFolders,
@@ -64,6 +65,14 @@ export interface ChangeInput {
   readonly tags?: readonly string[] | undefined;
 }
 
+/** Where a copy goes. */
+export interface CopyTarget {
+  readonly to: string;
+  readonly conflict: ConflictPolicy;
+  /** The folder that `to` lies in, for callers that go by ids; CONFLICT when it is elsewhere by then. */
+  readonly folderId?: string | undefined;
+}
+
 export interface Deletion {
   readonly deleted: readonly DeletedFile[];
   readonly missing: readonly string[];
@@ -82,6 +91,7 @@ export class StorageService {
     return this.#deps.ingest.stage({ scope, ...input });
   }
 
+  /** A page of all files below a prefix. Errors: VALIDATION_FAILED (cursor). */
   list(spaceId: string, query: ListQuery): Promise<FilePage> {
     return this.#deps.files.list(spaceId, query);
   }
@@ -117,6 +127,7 @@ export class StorageService {
       const answer = await this.#deps.fileLedger.change(scope.space.id, seen, change);
       if (answer.outcome === 'exists') throw fileExists(answer.fileId, answer.path);
       if (answer.outcome === 'folders') throw tooManyFolders();
+      if (answer.outcome === 'busy') throw folderBusy();
       if (answer.outcome === 'changed') return this.getFile(scope.space.id, { id: seen.id });
     }
     throw new AppError('CONFLICT', { message: 'The file is being changed by others all the time; try again' });
@@ -126,15 +137,11 @@ export class StorageService {
    * Copies a file inside the store, which costs its size on the quota.
    * Errors: FILE_NOT_FOUND, VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS.
    */
-  async copy(
-    scope: SpaceScope,
-    from: FileRef,
-    { to, conflict }: { readonly to: string; readonly conflict: ConflictPolicy },
-  ): Promise<IngestedFile> {
+  async copy(scope: SpaceScope, from: FileRef, { to, conflict, folderId }: CopyTarget): Promise<IngestedFile> {
     for (let attempt = 1; ; attempt += 1) {
       const source = await this.getFile(scope.space.id, from);
       try {
-        return await this.#deps.ingest.copy({ scope, source, fileName: to, conflict, tags: source.tags });
+        return await this.#deps.ingest.copy({ scope, source, fileName: to, conflict, tags: source.tags, folderId });
       } catch (error) {
         // Replaced or deleted between the look-up and the copy: looked up again.
         if (!(error instanceof ObjectNotFoundError) || attempt === CHANGE_TRIES) throw error;

@@ -1,6 +1,7 @@
 import { authCases, userCases } from './accounts.ts';
 import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
+import { driveCases } from './drive.ts';
 import type { RouteCases } from './route-case.ts';
 import { shareCases } from './sharing.ts';
 import { storageCases } from './storage.ts';
@@ -15,4 +16,5 @@ export const routeCases: RouteCases = {
   ...adminCases,
   ...storageCases,
   ...shareCases,
+  ...driveCases,
 };
