@@ -2,7 +2,7 @@ import { composeAccounts } from './composition/accounts.ts';
 import { type Basis, type CompositionInput, composeBasis } from './composition/basis.ts';
 import { composeAuditLog, composeFiles } from './composition/files.ts';
 import { composeKeys } from './composition/keys.ts';
-import { composeLinks } from './composition/sharing.ts';
+import { composeLinks, composeShares } from './composition/sharing.ts';
 import { composeSignIn } from './composition/sign-in.ts';
 import type { AccessService } from './features/access/index.ts';
 import { eraseDueJob, eraseJob, eraseTracesJob } from './features/account/index.ts';
@@ -17,6 +17,7 @@ import {
   type TombstoneService,
 } from './features/ledger/index.ts';
 import { mailSendJob } from './features/mail/index.ts';
+import { claimSharesJob } from './features/sharing/index.ts';
 import { type OperationService, purgeTrashJob, runOperationJob, type TrashService } from './features/storage/index.ts';
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
@@ -26,6 +27,7 @@ import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
 import { RateLimiter } from './platform/rate-limit/rate-limiter.ts';
 
 const JOBS = [
+  claimSharesJob,
   eraseDueJob,
   eraseJob,
   eraseTracesJob,
@@ -64,7 +66,8 @@ export function compose(input: CompositionInput): Composition {
     clock,
   });
   const basis = composeBasis(input, queue);
-  const signIn = composeSignIn(basis);
+  const shares = composeShares(basis);
+  const signIn = composeSignIn(basis, { onEmailVerified: (tx, { id }) => shares.received.claim(tx, id) });
   const keys = composeKeys(basis);
   const accounts = composeAccounts(basis, signIn, keys.keys);
   const auditLog = composeAuditLog(basis);
@@ -77,6 +80,7 @@ export function compose(input: CompositionInput): Composition {
       ...keys.routes,
       ...files.routes,
       ...composeLinks(basis, files).routes,
+      ...shares.routes,
       ...auditLog.routes,
       ...adminHealthRoutes(composeHealth(basis)),
     ],

@@ -10,6 +10,13 @@ import {
   PublicLinkRepository,
   PublicLinkService,
   publicLinkRoutes,
+  ReceivedShareRepository,
+  ReceivedShareService,
+  receivedShareRoutes,
+  registerShareJobs,
+  ShareRepository,
+  ShareService,
+  shareRoutes,
 } from '../features/sharing/index.ts';
 import { deriveKey } from '../platform/crypto/seal.ts';
 import { RateLimiter } from '../platform/rate-limit/rate-limiter.ts';
@@ -40,4 +47,18 @@ export function composeLinks(basis: Basis, files: ReturnType<typeof composeFiles
   const open = new PublicLinkService({ links, storage, folders, levels, reading, zips, sealer, clock });
   const drops = new LinkDropService({ door, links, ingest, clock });
   return { routes: [...linkRoutes(owned), ...publicLinkRoutes({ door, links: open, drops })] };
+}
+
+/** Shares with people, given and received. */
+export function composeShares({ database, queue, uow, users, audit, clock }: Basis) {
+  const received = new ReceivedShareService({
+    uow,
+    received: new ReceivedShareRepository(database),
+    audit,
+    queue,
+    clock,
+  });
+  const shares = new ShareService({ uow, shares: new ShareRepository(database), users, audit, clock });
+  registerShareJobs(queue, received);
+  return { received, routes: [...shareRoutes(shares), ...receivedShareRoutes(received)] };
 }

@@ -3,6 +3,7 @@ import {
   AuthPurgeService,
   AuthService,
   authRoutes,
+  type EmailVerificationDependencies,
   EmailVerificationService,
   FirstAdminService,
   LOCK_OUT,
@@ -26,7 +27,10 @@ import { RateLimiter } from '../platform/rate-limit/rate-limiter.ts';
 import type { Basis } from './basis.ts';
 
 /** Who somebody is: registration, sessions, passwords, codes, and the check of every request. */
-export function composeSignIn(basis: Basis) {
+export function composeSignIn(
+  basis: Basis,
+  { onEmailVerified }: Pick<EmailVerificationDependencies, 'onEmailVerified'>,
+) {
   const { config, secrets, database, queue, log, uow, users, audit, mail, clock, sealer, passwordHasher } = basis;
   const { encryptionKey } = secrets;
   const driveQuota = { bytes: config.limits.driveQuotaBytes, objects: config.limits.driveQuotaObjects };
@@ -34,7 +38,16 @@ export function composeSignIn(basis: Basis) {
   const sessions = new SessionRepository(database);
   const codes = new OneTimeCodeRepository(database);
   const oneTimeCodes = new OneTimeCodeService({ codes, codeKey: deriveKey(encryptionKey, 'one-time-code') });
-  const verification = new EmailVerificationService({ uow, users, codes, oneTimeCodes, audit, mail, clock });
+  const verification = new EmailVerificationService({
+    uow,
+    users,
+    codes,
+    oneTimeCodes,
+    audit,
+    mail,
+    clock,
+    onEmailVerified,
+  });
   const guard = new LoginGuard(RateLimiter.shared('login', LOCK_OUT, { database, remembersRefusals: false }));
   const passwordCheck = new PasswordCheckService({ uow, users, audit, passwordHasher, guard });
   const auth = new AuthService({

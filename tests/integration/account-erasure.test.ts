@@ -201,14 +201,51 @@ async function belongings() {
   await a.infrastructure.store.put(photoKey, Buffer.from('webp'), { contentType: 'image/webp' });
   await a.database.prisma.user.update({
     where: { id: caller.id },
-    data: { photoKey, username: `u-${caller.id.slice(-12)}` },
+    data: { photoKey, username: `u-${caller.id.slice(-12)}`, usernameKey: `u-${caller.id.slice(-12)}` },
   });
   // What this person, once an admin, reviewed for somebody else.
   const reviewed = (await admin.post('/apiKeys/request/create', WISH)).body.data.request.id;
   await a.database.prisma.apiKeyRequest.update({ where: { id: reviewed }, data: { reviewerId: caller.id } });
   await a.anonymous().post('/api/auth/login').send({ email: caller.email, password: 'wrong' }).expect(401);
+  await shareAround(caller);
   const spaces = await a.database.prisma.space.findMany({ where: { ownerId: caller.id } });
   return { caller, accessKeyId: key.accessKeyId, spaces: spaces.map(({ id, prefix }) => ({ id, prefix })) };
+}
+
+/** Given, received, waiting for the address and for the name; and one with whoever had the address before. */
+async function shareAround(caller: Caller): Promise<void> {
+  const { prisma } = a.database;
+  const file = (owner: Caller) =>
+    prisma.file.findFirstOrThrow({ where: { path: 'b.bin', space: { ownerId: owner.id, kind: 'DRIVE' } } });
+  const friend = await a.user();
+  await upload(a, bearer(friend), 'b.bin').expect(201);
+  const [mine, theirs] = [await file(caller), await file(friend)];
+  const given = await caller.post('/shares', { fileId: mine.id, email: friend.email, permission: 'EDIT' });
+  const received = await friend.post('/shares', { fileId: theirs.id, email: caller.email, permission: 'EDIT' });
+  expect([given.status, received.status]).toEqual([201, 201]);
+  const { id, ...row } = await prisma.share.findUniqueOrThrow({ where: { id: received.body.data.share.id } });
+  const another = { ...row, granteeId: null };
+  const username = `u-${caller.id.slice(-12)}`;
+  await upload(a, bearer(friend), 'c.bin').expect(201);
+  const other = await prisma.file.findFirstOrThrow({ where: { path: 'c.bin', spaceId: row.spaceId } });
+  const admins = await prisma.space.findFirstOrThrow({ where: { ownerId: admin.id, kind: 'DRIVE' } });
+  const folder = await prisma.folder.create({ data: { id: newId(), spaceId: admins.id, path: `for ${newId()}` } });
+  await prisma.share.createMany({
+    data: [
+      { ...another, id: newId(), fileId: other.id, subjectId: other.id },
+      { ...another, id: newId(), granteeKey: `username:${username}`, granteeEmail: null, granteeUsername: username },
+      {
+        ...another,
+        id: newId(),
+        spaceId: admins.id,
+        ownerId: admin.id,
+        granteeId: friend.id,
+        fileId: null,
+        folderId: folder.id,
+        subjectId: folder.id,
+      },
+    ],
+  });
 }
 
 async function due(caller: Caller): Promise<void> {
@@ -314,7 +351,9 @@ async function snapshot(userId: string) {
 
 async function expectErased({ caller, accessKeyId, spaces }: Awaited<ReturnType<typeof belongings>>): Promise<void> {
   await purge();
-  expect(await rowsWith([caller.id, caller.email, accessKeyId, ...spaces.map(({ id }) => id)])).toEqual({});
+  expect(
+    await rowsWith([caller.id, caller.email, `u-${caller.id.slice(-12)}`, accessKeyId, ...spaces.map(({ id }) => id)]),
+  ).toEqual({});
   for (const { prefix } of spaces) {
     for await (const { key } of a.infrastructure.store.list(prefix)) expect.fail(`${key} is left`);
   }

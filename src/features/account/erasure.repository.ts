@@ -17,6 +17,28 @@ const SESSIONS = {
     ) SELECT count(*) AS erased FROM gone`,
 };
 
+const SHARES = {
+  name: 'account_erase_shares',
+  // What others share with the person, or with an address or name of that person; granteeKeyOf (features/sharing) makes the
+  // keys. An address that was never proven may be somebody else's, for whom these shares wait. A share with whoever had
+  // the address before stays with that one, without the address.
+  text: `WITH person AS (
+      SELECT id, ARRAY[CASE WHEN email_verified_at IS NOT NULL THEN 'email:' || email_key END, 'username:' || username_key] AS keys
+      FROM users WHERE id = $1
+    ), due AS MATERIALIZED (
+      SELECT s.id, s.grantee_id FROM person p JOIN shares s ON s.grantee_id = p.id
+      UNION
+      SELECT s.id, s.grantee_id FROM person p JOIN shares s ON s.grantee_key = ANY (p.keys) AND s.owner_id <> p.id
+      LIMIT $2
+    ), gone AS (
+      DELETE FROM shares s USING due WHERE s.id = due.id AND (due.grantee_id IS NULL OR due.grantee_id = $1)
+    ), unnamed AS (
+      UPDATE shares s SET grantee_key = 'erased:' || s.id, grantee_email = left(s.grantee_email, 0),
+        grantee_username = left(s.grantee_username, 0)
+      FROM due WHERE s.id = due.id AND due.grantee_id <> $1
+    ) SELECT count(*) AS erased FROM due`,
+};
+
 const AUDIT = { name: 'account_pseudonymise', text: 'SELECT audit_pseudonymise($1, $2, $3, $4) AS last_id' };
 
 /** Spaces and keys of somebody who is being erased. */
@@ -91,6 +113,11 @@ export class ErasureRepository {
     return this.#erase(SESSIONS, userId, limit);
   }
 
+  /** Up to `limit` shares that others have given. */
+  eraseReceivedShares(userId: string, limit: number): Promise<number> {
+    return this.#erase(SHARES, userId, limit);
+  }
+
   /** Takes the person out of up to `limit` audit entries after `afterId`; answers the last one's id, null at the end. */
   async pseudonymise(
     userId: string,
@@ -108,8 +135,9 @@ export class ErasureRepository {
   async finish(tx: Tx, userId: string): Promise<ErasedCounts | 'gone' | 'busy'> {
     // From here on nobody can add a row that refers to the user, and nothing can come into the spaces: whatever changes a
     // space locks it first.
-    const [user] = await tx.$queryRaw<{ photo_key: string | null }[]>`
-      SELECT photo_key FROM users WHERE id = ${userId}::uuid AND erasure_started_at IS NOT NULL FOR UPDATE`;
+    const [user] = await tx.$queryRaw<{ photo_key: string | null; keys: string[] }[]>`
+      SELECT photo_key, array_remove(ARRAY[CASE WHEN email_verified_at IS NOT NULL THEN 'email:' || email_key END, 'username:' || username_key], NULL) AS keys
+      FROM users WHERE id = ${userId}::uuid AND erasure_started_at IS NOT NULL FOR UPDATE`;
     if (!user) return 'gone';
     const locked = await tx.$queryRaw<{ id: string }[]>`
       SELECT id FROM spaces WHERE owner_id = ${userId}::uuid ORDER BY id FOR UPDATE`;
@@ -117,6 +145,8 @@ export class ErasureRepository {
     const upload = await tx.upload.findFirst({ where: { spaceId }, select: { id: true } });
     const file = await tx.file.findFirst({ where: { spaceId }, select: { id: true } });
     if (upload || file) return 'busy';
+    // Those that came since; shares with the person go with the account.
+    await tx.share.deleteMany({ where: { granteeKey: { in: user.keys }, granteeId: null } });
     const requests = await tx.apiKeyRequest.deleteMany({ where: { userId } });
     // Other people's requests that the person reviewed.
     await tx.apiKeyRequest.updateMany({ where: { reviewerId: userId }, data: { reviewerId: null } });

@@ -90,6 +90,7 @@ export class AccountErasureService {
       await untilNone(() => repository.eraseFiles(spaceId, FILES_AT_ONCE), signal);
       await untilNone(() => repository.eraseUsage(spaceId, ROWS_AT_ONCE), signal);
     }
+    await untilNone(() => repository.eraseReceivedShares(userId, ROWS_AT_ONCE), signal);
     await untilNone(() => repository.eraseSessions(userId, ROWS_AT_ONCE), signal);
   }
 

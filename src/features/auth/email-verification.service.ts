@@ -17,6 +17,8 @@ export interface EmailVerificationDependencies {
   readonly audit: AuditRepository;
   readonly mail: MailService;
   readonly clock: Clock;
+  /** What else there is to be done, in the transaction that proves an address. */
+  readonly onEmailVerified: (tx: Tx, user: User) => Promise<void>;
 }
 
 /** Whether a code is on its way, and until when it is good; null when the address is proven already. */
@@ -106,7 +108,7 @@ export class EmailVerificationService {
     actor: AuditActor,
     origin: AuditOrigin,
   ): Promise<User> {
-    const { uow, users, codes, audit, clock } = this.#deps;
+    const { uow, users, codes, audit, clock, onEmailVerified } = this.#deps;
     const verified = await uow.run(async (tx) => {
       if (!(await codes.consume(tx, user.id, PURPOSE, codeHash))) return null;
       const changed = await users.markEmailVerified(tx, user.id, user.email, clock.now());
@@ -117,6 +119,7 @@ export class EmailVerificationService {
         origin,
         subject: { type: 'user', id: user.id },
       });
+      await onEmailVerified(tx, changed);
       return changed;
     });
     if (verified) return verified;

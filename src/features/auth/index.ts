@@ -3,7 +3,7 @@ export { authRoutes } from './auth.router.ts';
 export { emailField, newPassword, typedPassword, username } from './auth.schemas.ts';
 export { AuthService } from './auth.service.ts';
 export { AuthPurgeService } from './auth-purge.service.ts';
-export { EmailVerificationService } from './email-verification.service.ts';
+export { type EmailVerificationDependencies, EmailVerificationService } from './email-verification.service.ts';
 export { FirstAdminService } from './first-admin.service.ts';
 export { LOCK_OUT, LoginGuard } from './login-guard.ts';
 export { OneTimeCodeRepository } from './one-time-code.repository.ts';

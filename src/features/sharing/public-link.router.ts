@@ -1,5 +1,6 @@
 import { create } from 'content-disposition';
 import type { Request, Response } from 'express';
+import type { AppError } from '../../errors/app-error.ts';
 import { sendContent } from '../../http/content.ts';
 import { keepPrivate, prefersHtml, STYLES_URL, sendPage } from '../../http/html-page.ts';
 import { receiveFile } from '../../http/multipart-upload.ts';

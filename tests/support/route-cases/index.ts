@@ -4,6 +4,7 @@ import { apiKeyCases } from './api-keys.ts';
 import { driveCases } from './drive.ts';
 import { linkCases } from './links.ts';
 import type { RouteCases } from './route-case.ts';
+import { shareCases } from './sharing.ts';
 import { storageCases } from './storage.ts';
 import { storageChangeCases } from './storage-changes.ts';
 import { systemCases } from './system.ts';
@@ -17,6 +18,7 @@ export const routeCases: RouteCases = {
   ...apiKeyCases,
   ...adminCases,
   ...storageCases,
+  ...shareCases,
   ...driveCases,
   ...storageChangeCases,
   ...linkCases,

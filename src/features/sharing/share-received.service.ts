@@ -1,0 +1,66 @@
+import { AppError } from '../../errors/app-error.ts';
+import type { Clock } from '../../platform/clock/clock.ts';
+import { isId } from '../../platform/crypto/random.ts';
+import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
+import type { Page, PageRequest } from '../../platform/keyset.ts';
+import type { JobSender } from '../../platform/queue/job-queue.ts';
+import type { ActingUser, AuditRepository } from '../audit/index.ts';
+import type { ReceivedShare } from './share.ts';
+import { claimSharesJob } from './share-claim.ts';
+import type { ReceivedShareRepository } from './share-received.repository.ts';
+
+/** What one transaction gives somebody who has proven an address; the rest is a job's. */
+const CLAIMED_AT_ONCE = 1000;
+
+export interface ReceivedShareDependencies {
+  readonly uow: UnitOfWork;
+  readonly received: ReceivedShareRepository;
+  readonly audit: AuditRepository;
+  readonly queue: JobSender;
+  readonly clock: Clock;
+}
+
+/** What others share with somebody. */
+export class ReceivedShareService {
+  readonly #deps: ReceivedShareDependencies;
+
+  constructor(deps: ReceivedShareDependencies) {
+    this.#deps = deps;
+  }
+
+  list(userId: string, page: PageRequest): Promise<Page<ReceivedShare>> {
+    return this.#deps.received.page(userId, page, this.#deps.clock.now());
+  }
+
+  /** Ends a share with the acting person. SHARE_NOT_FOUND: also where it is with somebody else. */
+  async leave({ userId, actor, origin }: ActingUser, id: string): Promise<void> {
+    const { uow, received, audit } = this.#deps;
+    if (!isId(id)) throw new AppError('SHARE_NOT_FOUND');
+    await uow.run(async (tx) => {
+      const left = await received.delete(tx, userId, id);
+      if (!left) throw new AppError('SHARE_NOT_FOUND');
+      const { fileId, folderId, permission, expiresAt } = left;
+      const metadata = {
+        ...(fileId === null ? { folderId } : { fileId }),
+        permission,
+        expiresAt: expiresAt?.toISOString() ?? null,
+        byGrantee: true,
+      };
+      await audit.append(tx, { action: 'share.delete', actor, origin, subject: { type: 'share', id }, metadata });
+    });
+  }
+
+  /** Gives somebody what waits for the address that this transaction has proven; very much of it later, by a job. */
+  async claim(tx: Tx, userId: string): Promise<void> {
+    const { received, queue } = this.#deps;
+    const waited = await received.claim(tx, userId, CLAIMED_AT_ONCE);
+    if (waited === CLAIMED_AT_ONCE) await queue.enqueue(tx, claimSharesJob, { userId });
+  }
+
+  /** The rest. Nothing where the address has changed since. */
+  async claimRest(userId: string, signal: AbortSignal): Promise<void> {
+    const { uow, received } = this.#deps;
+    do signal.throwIfAborted();
+    while ((await uow.run((tx) => received.claim(tx, userId, CLAIMED_AT_ONCE))) === CLAIMED_AT_ONCE);
+  }
+}
