@@ -28,8 +28,8 @@ interface ReachColumns {
 
 /**
  * $1 user, $2 id, $3 now. `segments`: how many of the path's segments may name a shared folder. Shares are looked up from the
- * ancestors' paths on, so the cost goes by the depth and not by how much is shared. What is shared by an account that is
- * disabled or about to be deleted is not there.
+ * ancestors' paths on, one by one (LIMIT and OFFSET hold the planner to it), so the cost goes by the depth and not by how many
+ * folders or shares there are. What is shared by an account that is disabled or about to be deleted is not there.
  */
 function reached(found: string, segments: string, ownShares: string): string {
   return `WITH found AS (${found})
@@ -41,10 +41,14 @@ function reached(found: string, segments: string, ownShares: string): string {
       FROM (
         SELECT sh.id, sh.permission, a.path
         FROM generate_series(1, ${segments}) depth
-        JOIN folders a ON a.space_id = found.space_id
-          AND a.path = array_to_string((string_to_array(found.path, '/'))[1:depth], '/')
-        JOIN shares sh ON sh.folder_id = a.id
-        WHERE sh.grantee_id = $1 AND (sh.expires_at IS NULL OR sh.expires_at > $3)
+        CROSS JOIN LATERAL (
+          SELECT id, path FROM folders WHERE space_id = found.space_id
+            AND path = array_to_string((string_to_array(found.path, '/'))[1:depth], '/') LIMIT 1
+        ) a
+        CROSS JOIN LATERAL (
+          SELECT id, permission FROM shares
+          WHERE folder_id = a.id AND grantee_id = $1 AND (expires_at IS NULL OR expires_at > $3) OFFSET 0
+        ) sh
         ${ownShares}
       ) c
     ) shared ON s.owner_id <> $1
