@@ -17,7 +17,7 @@ import {
   type TombstoneService,
 } from './features/ledger/index.ts';
 import { mailSendJob } from './features/mail/index.ts';
-import { deletePrefixJob } from './features/storage/index.ts';
+import { type OperationService, purgeTrashJob, runOperationJob, type TrashService } from './features/storage/index.ts';
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
@@ -26,7 +26,6 @@ import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
 import { RateLimiter } from './platform/rate-limit/rate-limiter.ts';
 
 const JOBS = [
-  deletePrefixJob,
   eraseDueJob,
   eraseJob,
   eraseTracesJob,
@@ -36,7 +35,9 @@ const JOBS = [
   purgeAuthJob,
   purgeSecretsJob,
   purgeTombstonesJob,
+  purgeTrashJob,
   resetRequestJob,
+  runOperationJob,
 ];
 
 /** The services of one process, wired; nothing runs before `queue.start`. */
@@ -49,6 +50,8 @@ export interface Composition {
   readonly readiness: ReadinessService;
   readonly ledger: LedgerService;
   readonly tombstones: TombstoneService;
+  readonly operations: OperationService;
+  readonly trash: TrashService;
 }
 
 /** With `composition/`, the only place that knows who needs whom. */
@@ -84,6 +87,8 @@ export function compose(input: CompositionInput): Composition {
     readiness,
     ledger: files.ledger,
     tombstones: files.tombstones,
+    operations: files.operations,
+    trash: files.trash,
   };
 }
 

@@ -475,6 +475,16 @@ BEGIN
   RETURN NULL;
 END $$;
 
+-- The same for a file that keeps its times, which a large delete by prefix would take for one of its own, in pockets too.
+CREATE FUNCTION ledger_make_way(p_space_id uuid, p_kind "SpaceKind", p_path text) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_kind <> 'DRIVE' AND ledger_busy(p_space_id, p_path, false) THEN
+    RETURN 'busy';
+  END IF;
+  RETURN ledger_make_parents(p_space_id, p_kind, p_path);
+END $$;
+
 -- Makes stored objects into files: names, counters, byte ledger, audit, versions and tombstones of what was replaced, or nothing.
 -- p_items: [{ upload_id, object_key, file_id, usage_id, audit_id, stem, suffix, size_bytes, sha256, etag, content_type, category, extension,
 --             tags (null keeps a replaced file's), reason (upload | copy), action, actor_type, actor_id, access_key_id, ip, user_agent,
@@ -848,7 +858,7 @@ BEGIN
         RETURN;
       END IF;
     END IF;
-    outcome := ledger_make_parents(p_space_id, v_kind, v_to);
+    outcome := ledger_make_way(p_space_id, v_kind, v_to);
     IF outcome IS NOT NULL THEN
       RETURN NEXT;
       RETURN;
@@ -905,7 +915,7 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
-    outcome := ledger_make_parents(p_space_id, v_kind, path);
+    outcome := ledger_make_way(p_space_id, v_kind, path);
     IF outcome IS NOT NULL THEN
       RETURN NEXT;
       CONTINUE;

@@ -5,6 +5,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
+import type { SpaceCounters } from '../access/index.ts';
 import type {
   CommitInput,
   CommitPlace,
@@ -12,7 +13,6 @@ import type {
   ConflictPolicy,
   LedgerService,
   Reservation,
-  SpaceCounters,
   SpaceScope,
 } from '../ledger/index.ts';
 import { ANNOUNCED_SLACK_BYTES, prepend, readHead } from './body-head.ts';

@@ -5,8 +5,9 @@ import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
 import { isId, newId, sha256 } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { cutPageById, type Page, type PageRequest } from '../../platform/keyset.ts';
+import type { QuotaCounters } from '../access/index.ts';
 import type { ActingUser, AuditRepository } from '../audit/index.ts';
-import { type QuotaCounters, quotaExceeded, type ReservationRepository } from '../ledger/index.ts';
+import { quotaExceeded, type ReservationRepository } from '../ledger/index.ts';
 import type { LinkRepository } from './link.repository.ts';
 import type { DropLimits, LinkSubject, LinkWish, ShareLink } from './link.ts';
 

@@ -1,14 +1,13 @@
 import { create } from 'content-disposition';
 import type { Request, Response } from 'express';
-import { AppError } from '../../errors/app-error.ts';
+import type { AppError } from '../../errors/app-error.ts';
 import { sendContent } from '../../http/content.ts';
 import { keepPrivate, prefersHtml, STYLES_URL, sendPage } from '../../http/html-page.ts';
 import { receiveFile } from '../../http/multipart-upload.ts';
 import { pageMeta } from '../../http/paging.ts';
 import type { RequestContext } from '../../http/request-context.ts';
 import { created, ok, type Route, route } from '../../http/route.ts';
-import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
-import { contentDisposition, type StoredFile } from '../storage/index.ts';
+import { sendFile } from '../storage/index.ts';
 import { tokenParams } from './link.schemas.ts';
 import type { LinkDoorService, Visit } from './link-door.service.ts';
 import type { LinkDropService } from './link-drop.service.ts';
@@ -154,30 +153,9 @@ function contentRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
       failurePage: inWords,
       handler: async ({ params, query, context, req, res }) => {
         const link = await enter(door, params.token, { context, req, res });
-        const isLimited = link.maxDownloads !== null;
-        let answer: ContentAnswer | undefined;
-        const choose = (found: StoredFile) => {
-          // Whoever may not read for ever may not read in pieces either: each would be a download for less.
-          const { range: _range, ...headers } = req.headers;
-          answer = negotiateContent(req.method, isLimited ? headers : req.headers, {
-            sizeBytes: found.sizeBytes,
-            etag: found.etag,
-            lastModified: found.modifiedAt,
-          });
-          if (req.method === 'HEAD' || answer.status >= 300) return null;
-          return { range: answer.status === 206 ? answer.range : undefined };
-        };
-        const { file, opened } = await links.download(link, query.path, { choose, origin: context });
-        if (!answer) throw new Error('no answer was negotiated');
-        res.setHeaders(new Map(Object.entries(answer.headers)));
-        if (isLimited) res.setHeader('Accept-Ranges', 'none');
-        if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
-        if (answer.status === 416) throw new AppError('RANGE_NOT_SATISFIABLE', { details: { size: file.sizeBytes } });
-        res.status(answer.status);
-        res.setHeader('Content-Type', file.contentType);
-        res.setHeader('Content-Disposition', contentDisposition(file.path, file.contentType, 'auto'));
-        await sendContent(res, opened?.body);
-        return undefined;
+        // Whoever may not read for ever may not read in pieces either: each would be a download for less.
+        const exchange = { req, res, isWhole: link.maxDownloads !== null };
+        return sendFile(exchange, (choose) => links.download(link, query.path, { choose, origin: context }));
       },
     }),
     route({

@@ -7,7 +7,7 @@ import type {
 } from '../../platform/object-store/object-store.ts';
 import type { AuditRecorder } from '../audit/index.ts';
 import type { FileRef, SpaceScope } from '../ledger/index.ts';
-import { contentDisposition, type Disposition } from './content-disposition.ts';
+import { contentDisposition, type Disposition, servedType } from './content-disposition.ts';
 import { fileNotFound } from './storage-faults.ts';
 import type { StoredFile } from './stored-file.ts';
 
@@ -52,10 +52,12 @@ export class ReadingService {
   ): Promise<{ readonly file: StoredFile; readonly request: PresignedRequest }> {
     const { store, recorder } = this.#deps;
     const file = await this.getFile(space.id, ref);
+    // The disk store's URLs are ours and say nosniff; those of S3 cannot.
+    const wanted = disposition !== 'attachment' && store.kind === 's3' ? 'media' : disposition;
     const request = await store.presignGet(file.objectKey, {
       expiresInSeconds,
-      contentType: file.contentType,
-      contentDisposition: contentDisposition(file.path, file.contentType, disposition),
+      contentType: servedType(file.contentType),
+      contentDisposition: contentDisposition(file.path, file.contentType, wanted),
       publicOrigin,
     });
     await recorder.record({
@@ -76,14 +78,17 @@ export class ReadingService {
     ref: FileRef,
     {
       choose,
+      lookUp = () => this.getFile(scope.space.id, ref),
       action = 'file.download',
     }: {
       readonly choose: (file: StoredFile) => ContentChoice;
+      /** For another content than the file's present one. */
+      readonly lookUp?: () => Promise<StoredFile>;
       readonly action?: 'file.download' | 'link.download';
     },
   ): Promise<{ readonly file: StoredFile; readonly opened: OpenedObject | null }> {
     for (let attempt = 1; ; attempt += 1) {
-      const file = await this.getFile(scope.space.id, ref);
+      const file = await lookUp();
       const wanted = choose(file);
       if (wanted === null) return { file, opened: null };
       try {

@@ -4,6 +4,7 @@ import { apiKeyCases } from './api-keys.ts';
 import { linkCases } from './links.ts';
 import type { RouteCases } from './route-case.ts';
 import { storageCases } from './storage.ts';
+import { storageChangeCases } from './storage-changes.ts';
 import { systemCases } from './system.ts';
 import { usageCases } from './usage.ts';
 
@@ -16,5 +17,6 @@ export const routeCases: RouteCases = {
   ...adminCases,
   ...storageCases,
   ...linkCases,
+  ...storageChangeCases,
   ...usageCases,
 };
