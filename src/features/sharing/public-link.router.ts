@@ -154,10 +154,8 @@ function contentRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
       handler: async ({ params, query, context, req, res }) => {
         const link = await enter(door, params.token, { context, req, res });
         // Whoever may not read for ever may not read in pieces either: each would be a download for less.
-        const wholeOnly = link.maxDownloads !== null;
-        return sendFile({ req, res, wholeOnly }, (choose) =>
-          links.download(link, query.path, { choose, origin: context }),
-        );
+        const exchange = { req, res, isWhole: link.maxDownloads !== null };
+        return sendFile(exchange, (choose) => links.download(link, query.path, { choose, origin: context }));
       },
     }),
     route({

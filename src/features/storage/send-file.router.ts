@@ -13,18 +13,23 @@ type Open = (choose: (file: StoredFile) => ContentChoice) => Promise<{
   readonly opened: OpenedObject | null;
 }>;
 
+interface Exchange {
+  readonly req: Request;
+  readonly res: Response;
+  /** Range is not heeded. */
+  readonly isWhole?: boolean;
+}
+
 /**
  * Answers a GET or HEAD for a file's content: preconditions, one range, and headers under which it can do no harm.
- * `wholeOnly`: as if no range were asked for. Errors: PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE, and those of `open`.
+ * Errors: PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE, and those of `open`.
  */
-export async function sendFile(
-  { req, res, wholeOnly = false }: { readonly req: Request; readonly res: Response; readonly wholeOnly?: boolean },
-  open: Open,
-): Promise<undefined> {
+export async function sendFile({ req, res, isWhole = false }: Exchange, open: Open): Promise<undefined> {
+  const { range: _range, ...others } = req.headers;
+  const headers = isWhole ? others : req.headers;
   let answer: ContentAnswer | undefined;
-  const { range, ...others } = req.headers;
   const { file, opened } = await open((found) => {
-    answer = negotiateContent(req.method, wholeOnly ? others : { ...others, range }, {
+    answer = negotiateContent(req.method, headers, {
       sizeBytes: found.sizeBytes,
       etag: found.etag,
       lastModified: found.modifiedAt,
@@ -34,7 +39,7 @@ export async function sendFile(
   });
   if (!answer) throw new Error('no answer was negotiated');
   res.setHeaders(new Map(Object.entries(answer.headers)));
-  if (wholeOnly) res.setHeader('Accept-Ranges', 'none');
+  if (isWhole) res.setHeader('Accept-Ranges', 'none');
   if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
   if (answer.status === 416) throw new AppError('RANGE_NOT_SATISFIABLE', { details: { size: file.sizeBytes } });
   res.status(answer.status);
