@@ -25,7 +25,7 @@ let levels: LevelListing;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   database = new Database({ url: testDatabase.url, maxConnections: 4, log: silentLogger() });
-  files = new FileListingRepository(database);
+  files = new FileListingRepository(database, { matches: 6_500 });
   folderRows = new FolderRepository(database);
   levels = new LevelListing({ files, folders: folderRows, walk: new FolderWalkRepository(database) });
 });

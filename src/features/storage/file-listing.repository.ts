@@ -31,7 +31,7 @@ const WINDOW = 20;
 const WIDE_WINDOW = 160;
 const WIDE_WINDOWS = 4;
 /** How many matches may be sorted for a page instead, and how long it may take to find them. */
-const MATCHES = 6_500;
+const MATCHES = 20_000;
 const MATCHING_MS = 200;
 
 /** Answers the placeholder of a value. */
@@ -40,9 +40,12 @@ type Bind = (value: unknown) => string;
 /** Lists the living files of a space by keyset: a page costs the same wherever in the list it lies. */
 export class FileListingRepository {
   readonly #database: Database;
+  readonly #matches: number;
 
-  constructor(database: Database) {
+  /** `matches`: fewer that may be sorted for a page, for tests. */
+  constructor(database: Database, { matches = MATCHES }: { readonly matches?: number } = {}) {
     this.#database = database;
+    this.#matches = matches;
   }
 
   /**
@@ -103,13 +106,13 @@ export class FileListingRepository {
     const sortColumn = SORT_COLUMN[query.sort];
     const text = `WITH found AS MATERIALIZED (
         SELECT id, ${sortColumn} FROM files
-        WHERE ${walked(query, bind, true)} AND ${filters} LIMIT ${bind(MATCHES + 1)}
+        WHERE ${walked(query, bind, true)} AND ${filters} LIMIT ${bind(this.#matches + 1)}
       ), page AS MATERIALIZED (
         SELECT id FROM found ORDER BY ${orderBy(query)} LIMIT ${bind(query.limit + 1)}
       ) SELECT ${FILE_COLUMNS}, (SELECT count(*) FROM found) AS total FROM files WHERE id IN (SELECT id FROM page)
       ORDER BY ${orderBy(query)}`;
     const rows = await this.#database.queryByBitmap<FileRow & { total: number }>(text, values, MATCHING_MS);
-    return rows === null || (rows[0]?.total ?? 0) > MATCHES ? null : cut(rows, query);
+    return rows === null || (rows[0]?.total ?? 0) > this.#matches ? null : cut(rows, query);
   }
 }
 
