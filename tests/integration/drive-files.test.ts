@@ -108,6 +108,7 @@ describe('a file by id', () => {
     expect((await read({ range: 'bytes=9-' })).body.error.code).toBe('RANGE_NOT_SATISFIABLE');
     const link = await me.get(`/files/${id}/link?expiresIn=60`);
     expect(link.body.data).toEqual({ id, downloadUrl: expect.stringContaining('http'), expiresIn: 60 });
+    expect((await me.get(`/files/${id}/link?expiresIn=1`)).status).toBe(400);
     expect(await site.accounts.auditOf(id)).toEqual(['file.upload', 'file.download', 'file.download', 'file.link']);
   });
 
