@@ -542,7 +542,8 @@ BEGIN
       file_id := v_old.id;
     ELSIF NOT v_fits THEN
       outcome := 'refused';
-    ELSIF NOT replaced AND NOT ledger_make_parents(p_space_id, v_space.kind, path) THEN
+    -- Also for a replacement: what is replaced may be on its way into a folder that has moved already.
+    ELSIF NOT ledger_make_parents(p_space_id, v_space.kind, path) THEN
       outcome := 'folders';
     ELSE
       outcome := 'committed';
