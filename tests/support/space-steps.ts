@@ -95,9 +95,15 @@ export function stepsUpTo(maxLength: number): fc.Arbitrary<Step[]> {
   return fc.array(step, { minLength: 1, maxLength, size: 'max' });
 }
 
+/** An upload on both; null: the model would have refused it, as it may when others act at once. */
+interface StagedUpload {
+  readonly real: StagedFile;
+  readonly model: ModelUpload | null;
+}
+
 /** What the steps of one sequence leave open for later ones. */
 export class Open {
-  readonly staged: { readonly real: StagedFile; readonly model: ModelUpload | null }[] = [];
+  readonly staged: StagedUpload[] = [];
   readonly reservations: string[] = [newId(), newId()];
   seed = 0;
 
@@ -119,6 +125,10 @@ export async function takeStep(
   open: Open,
 ): Promise<{ readonly real: unknown; readonly expected: unknown }> {
   const isDrive = model.settings.kind === 'DRIVE';
+  const commit = async (upload: StagedUpload) =>
+    compared(await machine.commit(upload.real), (answer) =>
+      upload.model === null ? 'QUOTA_EXCEEDED' : model.commit(upload.model, answer),
+    );
   switch (step.kind) {
     case 'upload':
     case 'stage': {
@@ -126,18 +136,16 @@ export async function takeStep(
       const reservationId = open.reservation(step.slot);
       const staged = await machine.stage(step.path, bytes, { ...step, reservationId });
       const reserved = model.reserve({ ...step, content, reservationId });
-      if (typeof staged === 'string' || typeof reserved === 'string') return { real: staged, expected: reserved };
-      if (step.kind === 'stage') {
-        open.staged.push({ real: staged, model: reserved });
-        return { real: 'staged', expected: 'staged' };
-      }
-      return compared(await machine.commit(staged), (answer) => model.commit(reserved, answer));
+      const expected = typeof reserved === 'string' ? reserved : 'ok';
+      if (typeof staged === 'string') return { real: staged, expected };
+      const upload = { real: staged, model: typeof reserved === 'string' ? null : reserved };
+      if (step.kind === 'upload') return commit(upload);
+      open.staged.push(upload);
+      return { real: 'ok', expected };
     }
     case 'commit': {
       const upload = open.takeStaged(step.pick);
-      if (!upload?.model) return NOTHING;
-      const { model: reserved } = upload;
-      return compared(await machine.commit(upload.real), (answer) => model.commit(reserved, answer));
+      return upload ? commit(upload) : NOTHING;
     }
     case 'abort': {
       const upload = open.takeStaged(step.pick);
