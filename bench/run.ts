@@ -12,6 +12,8 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 5);
 const STREAM_BYTES = Number(process.env['BENCH_STREAM_GIB'] ?? 2) * 1024 ** 3;
 const CONCURRENCY = 64;
 const MIB = 1024 ** 2;
+/** What is read and linked; uploaded first. */
+const SMALL_FILE = 'bench-small.bin';
 
 interface Case {
   readonly name: string;
@@ -36,6 +38,7 @@ try {
   if (!bareRead || !bareUpload || !bareStream) throw new Error('a limit program did not start');
   children.push(bareRead, bareUpload, bareStream);
 
+  await streamUp(`${service.url}/api/storage/upload?fileName=${SMALL_FILE}`, key.headers, 1024);
   const cases = smallCases(service, key, bareRead, bareUpload);
   // Before anything is counted, every program has run hot.
   for (const { ours, limit } of cases) for (const warm of [ours, limit]) await warm();
@@ -60,6 +63,20 @@ function smallCases(service: Child, key: Credentials, bareRead: Child, bareUploa
       goalPercent: 50,
       ours: () => loadReads(`${service.url}/api/storage/usage`, options),
       limit: () => loadReads(`${bareRead.url}/usage`, options),
+    },
+    {
+      name: `presigning a download, c=${CONCURRENCY} / our own API-key read`,
+      unit: 'req/s',
+      goalPercent: 70,
+      ours: () => loadReads(`${service.url}/api/storage/files/${SMALL_FILE}`, options),
+      limit: () => loadReads(`${service.url}/api/storage/usage`, options),
+    },
+    {
+      name: `read of 1 KiB through the API, c=16 / our own API-key read, c=16`,
+      unit: 'req/s',
+      goalPercent: 0,
+      ours: () => loadReads(`${service.url}/api/storage/files/${SMALL_FILE}/content`, { ...options, connections: 16 }),
+      limit: () => loadReads(`${service.url}/api/storage/usage`, { ...options, connections: 16 }),
     },
     {
       name: `upload of 1 KiB by form, c=${CONCURRENCY} / bare Express + file with fsync + one UPDATE and INSERT`,

@@ -15,12 +15,23 @@ import {
   TombstoneService,
 } from '../features/ledger/index.ts';
 import {
+  AnalyticsRepository,
   deletePrefixJob,
+  FileListingRepository,
   FileRepository,
+  FolderRepository,
+  FolderWalkRepository,
+  LevelListing,
   ReadingService,
   registerStorageJobs,
   StorageService,
   storageRoutes,
+  UsageHistoryRepository,
+  UsageService,
+  usageRoutes,
+  ZipRepository,
+  ZipService,
+  zipRoutes,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
 
@@ -40,15 +51,26 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
   const refusals = new QuotaRefusals(recorder, clock);
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays: config.retention.trashDays });
+  const listing = new FileListingRepository(database);
+  const folders = new FolderRepository(database);
+  const levels = new LevelListing({ files: listing, folders, walk: new FolderWalkRepository(database) });
   const storage = new StorageService({
     files: new FileRepository(database),
+    listing,
     fileLedger,
     ingest,
     clock,
     enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
   });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
+  const usage = new UsageService({
+    history: new UsageHistoryRepository(database),
+    analytics: new AnalyticsRepository(database),
+    clock,
+  });
+  const zips = new ZipService({ files: new ZipRepository(database), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, storage);
-  return { ledger, tombstones, routes: storageRoutes({ storage, reading, clock }) };
+  const routes = [...storageRoutes({ storage, levels, reading, clock }), ...usageRoutes(usage), ...zipRoutes(zips)];
+  return { ledger, tombstones, routes };
 }

@@ -17,7 +17,7 @@ describe('an upload', () => {
     const before = await key.client.usage();
     const { status, data, headers } = await key.client.upload('docs/report.PDF', content, {
       type: 'application/pdf',
-      tags: 'work, 2026,work',
+      tags: ' work, year = 2026,',
     });
     expect(status).toBe(201);
     const sha256 = createHash('sha256').update(content).digest('hex');
@@ -29,7 +29,7 @@ describe('an upload', () => {
       extension: 'pdf',
       checksumSha256: sha256,
       status: 'READY',
-      tags: ['work', '2026'],
+      tags: ['work', 'year=2026'],
     });
     expect(data.file.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/);
     expect(Math.abs(Date.parse(data.file.uploadedAt) - Date.now())).toBeLessThan(60_000);

@@ -134,7 +134,7 @@ const PRINCIPALS: readonly PrincipalKind[] = [
     return {
       name: `a key that may not ${missing}`,
       make: () => keyOfSomebody({ permissions }),
-      verdict: (access) => asKey(access, access === `space:${missing}` ? 'PERMISSION_MISSING' : 'allowed'),
+      verdict: (access) => asKey(access, access.split(/[:+]/).includes(missing) ? 'PERMISSION_MISSING' : 'allowed'),
     };
   }),
   {

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FileRepository } from '../../src/features/storage/index.ts';
+import {
+  FileListingRepository,
+  FolderRepository,
+  FolderWalkRepository,
+  LevelListing,
+} from '../../src/features/storage/index.ts';
 import { newId } from '../../src/platform/crypto/random.ts';
 import { Database } from '../../src/platform/db/database.ts';
 import { encodeCursor } from '../../src/platform/keyset.ts';
@@ -7,16 +12,22 @@ import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { createTestSpace } from '../support/spaces.ts';
 
-type Query = Parameters<FileRepository['list']>[1];
+type Query = Parameters<FileListingRepository['list']>[1] & { readonly delimited: boolean };
+type Kind = 'KEY' | 'DRIVE';
+type Space = { readonly id: string; readonly kind: Kind };
 
 let testDatabase: TestDatabase;
 let database: Database;
-let files: FileRepository;
+let files: FileListingRepository;
+let folderRows: FolderRepository;
+let levels: LevelListing;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   database = new Database({ url: testDatabase.url, maxConnections: 4, log: silentLogger() });
-  files = new FileRepository(database);
+  files = new FileListingRepository(database);
+  folderRows = new FolderRepository(database);
+  levels = new LevelListing({ files, folders: folderRows, walk: new FolderWalkRepository(database) });
 });
 
 afterAll(async () => {
@@ -24,9 +35,15 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
-/** A space with a row for each path; size and date go by the place in the list, with ties. */
-async function spaceWith(paths: readonly string[]): Promise<string> {
-  const space = await createTestSpace(database, { bytes: 1e9, objects: 1e6 });
+/** A space with a row for each path; size and date go by the place in the list, with ties. A drive has its folders too. */
+async function spaceWith(paths: readonly string[], kind: Kind = 'KEY'): Promise<Space> {
+  const { id } = await createTestSpace(database, { bytes: 1e9, objects: 1e6 });
+  await database.prisma.space.update({ where: { id }, data: { kind } });
+  await addFiles({ id, kind }, paths);
+  return { id, kind };
+}
+
+async function addFiles(space: Space, paths: readonly string[]): Promise<void> {
   await database.query(
     {
       name: 'test_insert_files',
@@ -37,21 +54,51 @@ async function spaceWith(paths: readonly string[]): Promise<string> {
     },
     [space.id, paths.map(() => newId()), paths],
   );
-  return space.id;
+  if (space.kind === 'DRIVE') await addFolders(space.id, foldersAbove(paths));
+}
+
+/** Folder rows, made a second apart in this order, two at a time. */
+async function addFolders(spaceId: string, paths: readonly string[]): Promise<void> {
+  const statement = {
+    name: 'test_insert_folder',
+    text: `INSERT INTO folders (id, space_id, parent_id, path, created_at)
+      SELECT $1, $2, (SELECT id FROM folders WHERE space_id = $2 AND path = path_parent($3)), $3,
+        timestamptz '2026-01-01 00:00Z' + $4 * interval '1 second'
+      ON CONFLICT DO NOTHING`,
+  };
+  for (const [n, path] of paths.entries()) {
+    await database.query(statement, [newId(), spaceId, path, Math.floor(n / 2)]);
+  }
+}
+
+/** Each before those in it. */
+function foldersAbove(paths: readonly string[]): string[] {
+  const above = (path: string) =>
+    path
+      .split('/')
+      .slice(0, -1)
+      .map((_, depth, segments) => segments.slice(0, depth + 1).join('/'));
+  return [...new Set(paths.flatMap(above))];
 }
 
 function query(part: Partial<Query>): Query {
   return { prefix: '', delimited: true, sort: 'name', order: 'asc', limit: 50, ...part };
 }
 
+async function pageOf(space: Space, { delimited, ...asked }: Query) {
+  return delimited ? levels.listNames(space, asked) : { folders: [], ...(await files.list(space.id, asked)) };
+}
+
 /** Every page, each held against its limit. */
-async function pagesOf(spaceId: string, part: Partial<Query>) {
+async function pagesOf(space: Space, part: Partial<Query>) {
   const pages: { files: string[]; folders: string[] }[] = [];
   let cursor: string | undefined;
   do {
     const asked = query({ ...part, cursor });
-    const page = await files.list(spaceId, asked);
-    expect(page.files.length + page.folders.length).toBeLessThanOrEqual(asked.limit);
+    const page = await pageOf(space, asked);
+    const size = page.files.length + page.folders.length;
+    expect(size).toBeLessThanOrEqual(asked.limit);
+    if (page.nextCursor !== null) expect(size).toBe(asked.limit);
     pages.push({ files: page.files.map(({ path }) => path), folders: [...page.folders] });
     expect(pages.length).toBeLessThan(5000);
     cursor = page.nextCursor ?? undefined;
@@ -59,19 +106,22 @@ async function pagesOf(spaceId: string, part: Partial<Query>) {
   return pages;
 }
 
-async function everything(spaceId: string, part: Partial<Query>) {
-  const pages = await pagesOf(spaceId, part);
+async function everything(space: Space, part: Partial<Query>) {
+  const pages = await pagesOf(space, part);
   return { files: pages.flatMap((page) => page.files), folders: pages.flatMap((page) => page.folders) };
 }
 
 const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
-/** What a level is by its definition. */
+/** What a level is by its definition; folders by their names, without the slash. */
 function levelOf(paths: readonly string[], prefix: string) {
   const below = paths.filter((path) => path.startsWith(prefix));
   const isDeep = (path: string) => path.slice(prefix.length).includes('/');
-  const folders = below.filter(isDeep).map((path) => path.slice(0, path.indexOf('/', prefix.length) + 1));
-  return { files: below.filter((path) => !isDeep(path)), folders: [...new Set(folders)].sort(byBytes) };
+  const folders = below.filter(isDeep).map((path) => path.slice(0, path.indexOf('/', prefix.length)));
+  return {
+    files: below.filter((path) => !isDeep(path)),
+    folders: [...new Set(folders)].sort(byBytes).map((folder) => `${folder}/`),
+  };
 }
 
 const PATHS = [
@@ -93,62 +143,108 @@ const PATHS = [
   ],
 ];
 
-describe.each(['name', 'date', 'size'] as const)('a level by %s', (sort) => {
-  describe.each(['asc', 'desc'] as const)('%s', (order) => {
-    it.each([1, 2, 7, 200])('has each file and folder once, in order, in pages of %i', async (limit) => {
-      const space = await spaceWith(PATHS);
-      for (const prefix of ['', 'a', 'a/', 'ä', '日本/', 'b/', 'none']) {
+describe.each(['KEY', 'DRIVE'] as const)('a level of a %s', (kind) => {
+  describe.each(['name', 'date', 'size'] as const)('by %s', (sort) => {
+    it.each([
+      ['asc', 1],
+      ['asc', 7],
+      ['asc', 200],
+      ['desc', 1],
+      ['desc', 2],
+      ['desc', 7],
+    ] as const)('%s has each folder and file once, in order, in pages of %i', async (order, limit) => {
+      const space = await spaceWith(PATHS, kind);
+      for (const prefix of ['', 'a', 'a/', 'a/c', 'ä', '日本/', 'b/', 'none', 'none/', '/', 'a//']) {
         const { files: found, folders } = await everything(space, { prefix, sort, order, limit });
         const level = levelOf(PATHS, prefix);
-        const flat = await everything(space, { prefix, sort, order, limit, delimited: false });
+        const flat = await everything(space, { prefix, sort, order, limit: 200, delimited: false });
         expect(found).toEqual(flat.files.filter((path) => level.files.includes(path)));
         expect(found.toSorted(byBytes)).toEqual(level.files.toSorted(byBytes));
-        expect(folders).toEqual(sort === 'name' && order === 'desc' ? level.folders.toReversed() : level.folders);
+        const byDate = sort === 'date' && kind === 'DRIVE';
+        const expected = sort === 'name' && order === 'desc' ? level.folders.toReversed() : level.folders;
+        expect(byDate ? folders.toSorted() : folders).toEqual(byDate ? expected.toSorted() : expected);
       }
     });
   });
-});
 
-it('by name goes through files and folders in one order', async () => {
-  const space = await spaceWith(PATHS);
-  const { files: named, folders } = levelOf(PATHS, '');
-  const expected = [...named, ...folders].sort(byBytes);
-  const namesOf = async (order: 'asc' | 'desc') =>
-    (await pagesOf(space, { order, limit: 1 })).map(({ files: [file], folders: [folder] }) => file ?? folder);
-  expect(await namesOf('asc')).toEqual(expected);
-  expect(await namesOf('desc')).toEqual(expected.toReversed());
-});
+  it('has its folders first, also over the borders of pages', async () => {
+    const space = await spaceWith(['a', 'b/x', 'c', 'd/x', 'e', 'f/x', 'g'], kind);
+    for (const limit of [1, 2, 3, 4, 7]) {
+      const entries = (await pagesOf(space, { limit })).flatMap((page) => [...page.folders, ...page.files]);
+      expect(entries).toEqual(['b/', 'd/', 'f/', 'a', 'c', 'e', 'g']);
+    }
+  });
 
-it('filters files and still shows the folders once', async () => {
-  const space = await spaceWith(PATHS);
-  for (const sort of ['name', 'date'] as const) {
-    for (const order of ['asc', 'desc'] as const) {
-      const found = await everything(space, { sort, order, limit: 1, search: 'A' });
+  it('filters files and still shows the folders once', async () => {
+    const space = await spaceWith(PATHS, kind);
+    for (const sort of ['name', 'size'] as const) {
+      const found = await everything(space, { sort, limit: 1, search: 'A' });
       expect(found.files.toSorted(byBytes)).toEqual(['A', 'a', 'a-b', 'a.txt', 'a0']);
       expect(found.folders).toEqual(levelOf(PATHS, '').folders);
     }
-  }
-});
+  });
 
-describe('a level of very many', () => {
-  it('folders cuts none off', async () => {
-    const space = await spaceWith(Array.from({ length: 2500 }, (_, i) => `folder-${i}/file`));
-    const pages = await pagesOf(space, { sort: 'date', limit: 200 });
+  it('of 2500 folders cuts none off', async () => {
+    const space = await spaceWith(
+      Array.from({ length: 2500 }, (_, i) => `folder-${i}/file`),
+      kind,
+    );
+    const pages = await pagesOf(space, { sort: 'size', limit: 200 });
     expect(pages).toHaveLength(13);
     expect(new Set(pages.flatMap(({ folders }) => folders)).size).toBe(2500);
   });
 
-  it('files before a folder finds it, and has no empty page on the way', async () => {
-    const paths = [...Array.from({ length: 3500 }, (_, i) => `file-${i}`), 'last/one', 'z'];
-    const space = await spaceWith(paths);
-    const pages = await pagesOf(space, { sort: 'size', order: 'desc', limit: 200 });
-    expect(pages.flatMap(({ folders }) => folders)).toEqual(['last/']);
-    expect(new Set(pages.flatMap((page) => page.files)).size).toBe(3501);
-    expect(pages.every((page) => page.files.length > 0)).toBe(true);
-    // Where a filter leaves next to no files, pages are short, and still the folder comes.
-    const filtered = await everything(space, { sort: 'size', search: 'file-7', limit: 200 });
-    expect(filtered.folders).toEqual(['last/']);
-    expect(filtered.files).toHaveLength(levelOf(paths, 'file-7').files.length);
+  it('neither repeats nor skips what was there before when others come and go between its pages', async () => {
+    const old = Array.from({ length: 30 }, (_, i) => (i % 3 === 0 ? `old-${i}/file` : `old-${i}`));
+    for (const sort of ['name', 'date', 'size'] as const) {
+      for (const order of ['asc', 'desc'] as const) {
+        const space = await spaceWith(old, kind);
+        const found: string[] = [];
+        let cursor: string | undefined;
+        for (let n = 0; ; n += 1) {
+          const page = await levels.listNames(space, query({ sort, order, limit: 4, cursor }));
+          found.push(...page.folders, ...page.files.map(({ path }) => path));
+          if (page.nextCursor === null) break;
+          cursor = page.nextCursor;
+          await addFiles(space, [`new-${n}`, `new-${n}/file`, `old-${n}-new`, `zzz-${n}/file`]);
+        }
+        const level = levelOf(old, '');
+        const expected = [...level.folders, ...level.files].toSorted(byBytes);
+        expect(found.filter((name) => name.startsWith('old-') && !name.includes('new')).toSorted(byBytes)).toEqual(
+          expected,
+        );
+        expect(new Set(found).size).toBe(found.length);
+      }
+    }
+  });
+});
+
+describe('a drive', () => {
+  it('shows folders that are empty, and where they lie', async () => {
+    const space = await spaceWith(['docs/file', 'top'], 'DRIVE');
+    await addFolders(space.id, ['empty', 'docs/void', 'docs/void/deep']);
+    expect(await everything(space, { limit: 1 })).toEqual({ folders: ['docs/', 'empty/'], files: ['top'] });
+    expect(await everything(space, { prefix: 'docs/', limit: 1 })).toEqual({
+      folders: ['docs/void/'],
+      files: ['docs/file'],
+    });
+    expect(await everything(space, { prefix: 'empty/' })).toEqual({ folders: [], files: [] });
+    const parent = await folderRows.findByPath(space.id, 'docs/void');
+    const page = await levels.list(space, { ...query({}), parent });
+    expect(page.folders).toMatchObject([{ path: 'docs/void/deep', parentId: parent?.id, spaceId: space.id }]);
+    expect(await folderRows.find(space.id, parent?.id ?? '')).toEqual(parent);
+    expect(await folderRows.find(newId(), parent?.id ?? '')).toBeNull();
+    expect(await folderRows.findByPath(newId(), 'docs')).toBeNull();
+  });
+
+  it('has folders by when they were made, both ways, where it is sorted by date', async () => {
+    const space = await spaceWith([], 'DRIVE');
+    await addFolders(space.id, ['m', 'a', 'z', 'b', 'y']);
+    for (const limit of [1, 2, 5]) {
+      const up = (await everything(space, { sort: 'date', limit })).folders;
+      expect((await everything(space, { sort: 'date', order: 'desc', limit })).folders).toEqual(up.toReversed());
+      expect([up.slice(0, 2).toSorted(), up.slice(2, 4).toSorted(), up[4]]).toEqual([['a/', 'm/'], ['b/', 'z/'], 'y/']);
+    }
   });
 });
 
@@ -171,9 +267,9 @@ describe('a forged cursor', () => {
     ['name', [1]],
   ] as const)('by %s %j is refused', async (sort, position) => {
     const space = await spaceWith(['a']);
-    for (const cursor of [encodeCursor(position), encodeCursor(['', encodeCursor(position)])]) {
+    for (const cursor of [encodeCursor(position), encodeCursor(['files', encodeCursor(position)])]) {
       for (const delimited of [false, true]) {
-        await expect(files.list(space, query({ sort, delimited, cursor }))).rejects.toMatchObject({
+        await expect(pageOf(space, query({ sort, delimited, cursor }))).rejects.toMatchObject({
           code: 'VALIDATION_FAILED',
           details: [{ path: 'cursor', message: expect.any(String) }],
         });
@@ -181,13 +277,26 @@ describe('a forged cursor', () => {
     }
   });
 
-  it('of another prefix is refused', async () => {
-    const space = await spaceWith(['a/one', 'b/one', 'b/two']);
-    const { nextCursor } = await files.list(space, query({ limit: 1 }));
-    const elsewhere = query({ prefix: 'b/', cursor: nextCursor ?? '' });
-    await expect(files.list(space, elsewhere)).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
-    const byDate = { ...elsewhere, sort: 'date', cursor: encodeCursor(['a/', '']) } as const;
-    await expect(files.list(space, byDate)).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
+  it.each(['KEY', 'DRIVE'] as const)('of another level of a %s is refused', async (kind) => {
+    const space = await spaceWith(['a/x/one', 'a/y/one', 'a/one', 'a/two', 'b/z/one', 'b/one'], kind);
+    const refusal = { code: 'VALIDATION_FAILED', details: [{ path: 'cursor', message: expect.any(String) }] };
+    let cursor: string | undefined;
+    for (let page = 0; page < 3; page += 1) {
+      cursor = (await levels.listNames(space, query({ prefix: 'a/', limit: 1, cursor }))).nextCursor ?? '';
+      // That of the second page is the beginning of files, which is the same place everywhere.
+      if (page === 1) continue;
+      for (const other of ['b/', 'a/q']) {
+        await expect(levels.listNames(space, query({ prefix: other, cursor }))).rejects.toMatchObject(refusal);
+      }
+    }
+    for (const forged of [
+      ['nowhere', ''],
+      ['folders', encodeCursor(['b'])],
+      ['files', 'x'],
+    ]) {
+      const asked = query({ prefix: 'a/', cursor: encodeCursor(forged) });
+      await expect(levels.listNames(space, asked)).rejects.toMatchObject(refusal);
+    }
   });
 
   it.each([
@@ -198,6 +307,6 @@ describe('a forged cursor', () => {
   ] as const)('by %s %j is another place of the list', async (sort, position) => {
     const space = await spaceWith(['a']);
     const cursor = encodeCursor(position);
-    expect(await files.list(space, query({ sort, delimited: false, cursor }))).toMatchObject({ nextCursor: null });
+    expect(await files.list(space.id, query({ sort, cursor }))).toMatchObject({ nextCursor: null });
   });
 });

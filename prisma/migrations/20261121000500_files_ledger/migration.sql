@@ -18,6 +18,10 @@ $$;
 CREATE FUNCTION path_parent(p_path text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$ SELECT regexp_replace(p_path, '/?[^/]*$', '') $$;
 
+-- The same as a place among all folders: what lies below a folder follows it at once. Part of indexes: never change it.
+CREATE FUNCTION path_folder_key(p_path text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$ SELECT translate(regexp_replace(p_path, '/?[^/]*$', ''), '/', chr(1)) $$;
+
 -- What a file is found by: each tag, and of each `key=value` the key alone too. Part of indexes: never change it.
 CREATE FUNCTION tag_terms(p_tags text[]) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -199,10 +203,23 @@ BEGIN
   END IF;
 END $$;
 
--- The room of a drop ends with its link, whatever took the link away. Who deletes links locks the space before.
+-- The room of a drop ends with its link, whatever took the link away, and what is still coming by it does not land: its
+-- commit finds no upload. Who deletes links locks the space before.
 CREATE FUNCTION share_link_close() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+  PERFORM 1 FROM spaces WHERE id = OLD.space_id FOR NO KEY UPDATE;
+  WITH gone AS (
+    DELETE FROM uploads WHERE space_id = OLD.space_id AND reservation_id = OLD.reservation_id
+    RETURNING object_key, reserved_bytes, reserved_objects
+  ), buried AS (
+    INSERT INTO object_tombstones (object_key, origin, due_at)
+    SELECT object_key, 'upload', now() + interval '60 seconds' FROM gone
+  )
+  UPDATE spaces s
+  SET reserved_bytes = s.reserved_bytes - freed.bytes, reserved_objects = s.reserved_objects - freed.objects
+  FROM (SELECT sum(reserved_bytes) AS bytes, sum(reserved_objects) AS objects FROM gone) freed
+  WHERE s.id = OLD.space_id AND freed.bytes IS NOT NULL;
   PERFORM ledger_reservation_close(OLD.reservation_id);
   RETURN NULL;
 END $$;
@@ -408,9 +425,21 @@ LANGUAGE sql AS $$
   ON CONFLICT (object_key) DO UPDATE SET due_at = now();
 $$;
 
--- Makes the folders that a path of a drive lies in; false when the drive may have no more. A space holds as many folders
--- as objects, and always a thousand. The space is locked.
-CREATE FUNCTION ledger_make_parents(p_space_id uuid, p_kind "SpaceKind", p_path text) RETURNS boolean
+-- Whether a large move or delete is still taking files from where a path leads: what came there meanwhile would be taken
+-- along. p_whole: the path is a folder that is to go with all below it, so that nothing may be on the way there either.
+CREATE FUNCTION ledger_busy(p_space_id uuid, p_path text, p_whole boolean) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT 1 FROM operations o
+    CROSS JOIN LATERAL (VALUES (o.params->>'from' || '/'), (o.params->>'prefix'), (CASE WHEN p_whole THEN o.params->>'to' || '/' END)) place(prefix)
+    WHERE o.space_id = p_space_id AND o.state IN ('QUEUED', 'RUNNING')
+      AND (starts_with(p_path || '/', place.prefix) OR starts_with(place.prefix, p_path || '/'))
+  )
+$$;
+
+-- Makes the folders that a path of a drive lies in. Answers null, or why nothing may come there: folders (the drive may have
+-- no more: as many as objects, and always a thousand) | busy. The space is locked.
+CREATE FUNCTION ledger_make_parents(p_space_id uuid, p_kind "SpaceKind", p_path text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
   v_parent text := path_parent(p_path);
@@ -418,7 +447,10 @@ DECLARE
   v_id uuid;
 BEGIN
   IF p_kind <> 'DRIVE' THEN
-    RETURN true;
+    RETURN NULL;
+  END IF;
+  IF ledger_busy(p_space_id, p_path, false) THEN
+    RETURN 'busy';
   END IF;
   WHILE v_parent <> '' LOOP
     SELECT id INTO v_id FROM folders WHERE space_id = p_space_id AND path = v_parent;
@@ -427,12 +459,12 @@ BEGIN
     v_parent := path_parent(v_parent);
   END LOOP;
   IF v_missing = '{}' THEN
-    RETURN true;
+    RETURN NULL;
   END IF;
   UPDATE spaces SET folder_count = folder_count + cardinality(v_missing)
   WHERE id = p_space_id AND folder_count + cardinality(v_missing) <= greatest(1000, quota_objects);
   IF NOT FOUND THEN
-    RETURN false;
+    RETURN 'folders';
   END IF;
   IF v_parent = '' THEN
     v_id := NULL;
@@ -440,14 +472,16 @@ BEGIN
   FOREACH v_parent IN ARRAY v_missing LOOP
     INSERT INTO folders (id, space_id, parent_id, path) VALUES (ledger_new_id(), p_space_id, v_id, v_parent) RETURNING id INTO v_id;
   END LOOP;
-  RETURN true;
+  RETURN NULL;
 END $$;
 
 -- Makes stored objects into files: names, counters, byte ledger, audit, versions and tombstones of what was replaced, or nothing.
 -- p_items: [{ upload_id, object_key, file_id, usage_id, audit_id, stem, suffix, size_bytes, sha256, etag, content_type, category, extension,
 --             tags (null keeps a replaced file's), reason (upload | copy), action, actor_type, actor_id, access_key_id, ip, user_agent,
---             request_id, metadata? (joins the entry's own) }]
--- outcome: committed | exists | refused (grew past its reservation and no longer fits) | folders (too many) | gone (released or expired)
+--             request_id, metadata? (joins the entry's own), path? (where it goes now, if that changed since it was reserved),
+--             folder_id? (the folder that the path must lie in), replaces? (the file that must have the name) }]
+-- outcome: committed | exists | refused (grew past its reservation and no longer fits) | folders (too many) | busy | stale (folder
+-- or file are elsewhere by now) | gone (released or expired)
 -- An upload that ends otherwise than committed is released here. The counters in each row are those after its item.
 CREATE FUNCTION ledger_commit_files(p_space_id uuid, p_items jsonb)
 RETURNS TABLE (
@@ -482,7 +516,8 @@ BEGIN
     SELECT * FROM jsonb_to_recordset(p_items)
       AS i(upload_id uuid, object_key text, file_id uuid, usage_id uuid, audit_id uuid, stem text, suffix text, size_bytes bigint, sha256 text,
            etag text, content_type text, category text, extension text, tags text[], reason text, action text, actor_type text,
-           actor_id uuid, access_key_id text, ip text, user_agent text, request_id text, metadata jsonb)
+           actor_id uuid, access_key_id text, ip text, user_agent text, request_id text, metadata jsonb, path text,
+           folder_id uuid, replaces uuid)
   LOOP
     upload_id := v_item.upload_id;
     file_id := v_item.file_id;
@@ -499,6 +534,7 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
+    v_upload.path := coalesce(v_item.path, v_upload.path);
     path := v_upload.path;
     requested_bytes := v_item.size_bytes;
     v_objects := 1;
@@ -537,16 +573,17 @@ BEGIN
       END IF;
     END IF;
 
-    IF replaced AND v_upload.conflict <> 'replace' THEN
+    IF coalesce(v_item.replaces <> v_old.id, v_item.replaces IS NOT NULL) OR v_item.folder_id IS NOT NULL AND NOT EXISTS (
+      SELECT 1 FROM folders d WHERE d.id = v_item.folder_id AND d.space_id = p_space_id AND d.path = path_parent(v_upload.path)
+    ) THEN
+      outcome := 'stale';
+    ELSIF replaced AND v_upload.conflict <> 'replace' THEN
       outcome := 'exists';
       file_id := v_old.id;
     ELSIF NOT v_fits THEN
       outcome := 'refused';
-    -- Also for a replacement: what is replaced may be on its way into a folder that has moved already.
-    ELSIF NOT ledger_make_parents(p_space_id, v_space.kind, path) THEN
-      outcome := 'folders';
     ELSE
-      outcome := 'committed';
+      outcome := coalesce(ledger_make_parents(p_space_id, v_space.kind, path), 'committed');
     END IF;
 
     SELECT * INTO v_freed FROM ledger_give_back(
@@ -622,7 +659,7 @@ RETURNS TABLE (
   reserved_bytes bigint, reserved_objects bigint
 )
 LANGUAGE sql AS $$
-  SELECT upload_id, CASE outcome WHEN 'folders' THEN 'gone' ELSE outcome END, file_id, path, replaced, tags, uploaded_at, requested_bytes,
+  SELECT upload_id, CASE WHEN outcome IN ('folders', 'busy') THEN 'gone' ELSE outcome END, file_id, path, replaced, tags, uploaded_at, requested_bytes,
          quota_bytes, quota_objects, used_bytes, used_objects, reserved_bytes, reserved_objects
   FROM ledger_commit_files(p_space_id, p_items)
 $$;
@@ -706,7 +743,7 @@ BEGIN
   SELECT g.id, g.path, g.size_bytes, 0::bigint FROM gone g;
 END $$;
 
--- Deletes living files, into the trash where the space keeps one. p_items: [{ path } or { id }]; answers those that were there.
+-- Deletes living files, into the trash where the space keeps one. p_items: [{ path } or { id } or both]; answers those that were there.
 CREATE FUNCTION ledger_delete_files(p_space_id uuid, p_items jsonb, p_permanent boolean, p_drive_trash_days integer, p_audit jsonb)
 RETURNS TABLE (file_id uuid, path text, size_bytes bigint, freed_bytes bigint, trashed boolean)
 LANGUAGE plpgsql AS $$
@@ -718,7 +755,7 @@ BEGIN
   SELECT CASE WHEN p_permanent THEN 0 ELSE coalesce(s.trash_days, CASE s.kind WHEN 'DRIVE' THEN p_drive_trash_days ELSE 0 END) END
   INTO v_days FROM spaces s WHERE s.id = p_space_id FOR NO KEY UPDATE;
   SELECT array_agg(DISTINCT CASE WHEN i.id IS NOT NULL THEN
-    (SELECT f.id FROM files f WHERE f.id = i.id AND f.space_id = p_space_id AND f.deleted_at IS NULL)
+    (SELECT f.id FROM files f WHERE f.id = i.id AND f.space_id = p_space_id AND f.path = coalesce(i.path, f.path) AND f.deleted_at IS NULL)
   ELSE
     (SELECT f.id FROM files f WHERE f.space_id = p_space_id AND f.path = i.path AND f.deleted_at IS NULL)
   END) INTO v_ids FROM jsonb_to_recordset(p_items) AS i(id uuid, path text);
@@ -763,8 +800,8 @@ END $$;
 -- Changing ---------------------------------------------------------------------------------------------------------
 
 -- Renames, moves or tags one living file; copies no bytes. p_expected_path and p_expected_key are those that the caller saw.
--- p_change: { path? , conflict?, stem, suffix, category, extension (of the new path), tags? }
--- outcome: changed | gone | stale (look again) | exists (file_id names it) | folders (too many)
+-- p_change: { path? , conflict?, stem, suffix, category, extension (of the new path), folder_id? (that the path must lie in), tags? }
+-- outcome: changed | gone | stale (look again) | exists (file_id names it) | folders (too many) | busy
 CREATE FUNCTION ledger_change_file(
   p_space_id uuid, p_file_id uuid, p_expected_path text, p_expected_key text, p_change jsonb, p_drive_trash_days integer, p_audit jsonb
 )
@@ -786,7 +823,9 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
-  IF v_file.path <> p_expected_path OR v_file.object_key <> p_expected_key THEN
+  IF v_file.path <> p_expected_path OR v_file.object_key <> p_expected_key OR p_change->>'folder_id' IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM folders d WHERE d.id = (p_change->>'folder_id')::uuid AND d.space_id = p_space_id AND d.path = path_parent(v_to)
+  ) THEN
     outcome := 'stale';
     RETURN NEXT;
     RETURN;
@@ -809,8 +848,8 @@ BEGIN
         RETURN;
       END IF;
     END IF;
-    IF NOT ledger_make_parents(p_space_id, v_kind, v_to) THEN
-      outcome := 'folders';
+    outcome := ledger_make_parents(p_space_id, v_kind, v_to);
+    IF outcome IS NOT NULL THEN
       RETURN NEXT;
       RETURN;
     END IF;
@@ -834,7 +873,7 @@ BEGIN
 END $$;
 
 -- Brings files back from the trash to where they were. p_items: [{ id, path, conflict, stem, suffix }], the path as it lies in the trash
--- outcome of each: restored | gone | exists (path is taken) | folders (too many)
+-- outcome of each: restored | gone | exists (path is taken) | folders (too many) | busy
 CREATE FUNCTION ledger_restore_files(p_space_id uuid, p_items jsonb, p_drive_trash_days integer, p_audit jsonb)
 RETURNS TABLE (outcome text, file_id uuid, path text, existing_id uuid)
 LANGUAGE plpgsql AS $$
@@ -866,8 +905,8 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
-    IF NOT ledger_make_parents(p_space_id, v_kind, path) THEN
-      outcome := 'folders';
+    outcome := ledger_make_parents(p_space_id, v_kind, path);
+    IF outcome IS NOT NULL THEN
       RETURN NEXT;
       CONTINUE;
     END IF;
@@ -948,8 +987,9 @@ END $$;
 
 -- Folders (drives) -------------------------------------------------------------------------------------------------
 
--- outcome: made | exists (folder_id names it) | folders (too many) | gone (no such drive)
-CREATE FUNCTION ledger_make_folder(p_space_id uuid, p_path text, p_audit jsonb)
+-- p_parent_id: the folder that it must lie in; null: not asked for.
+-- outcome: made | exists (folder_id names it) | folders (too many) | busy | stale (the parent is elsewhere by now) | gone (no such drive)
+CREATE FUNCTION ledger_make_folder(p_space_id uuid, p_path text, p_parent_id uuid, p_audit jsonb)
 RETURNS TABLE (outcome text, folder_id uuid)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -959,29 +999,25 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
+  IF p_parent_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM folders f WHERE f.id = p_parent_id AND f.space_id = p_space_id AND f.path = path_parent(p_path)
+  ) THEN
+    outcome := 'stale';
+    RETURN NEXT;
+    RETURN;
+  END IF;
   SELECT id INTO folder_id FROM folders WHERE space_id = p_space_id AND path = p_path;
   IF folder_id IS NOT NULL THEN
     outcome := 'exists';
-  ELSIF ledger_make_parents(p_space_id, 'DRIVE', p_path || '/x') THEN
-    outcome := 'made';
+  ELSE
+    outcome := coalesce(ledger_make_parents(p_space_id, 'DRIVE', p_path || '/x'), 'made');
+  END IF;
+  IF outcome = 'made' THEN
     SELECT id INTO folder_id FROM folders WHERE space_id = p_space_id AND path = p_path;
     PERFORM ledger_audit(p_audit, 'folder.create', 'folder', folder_id, jsonb_build_object('folderName', p_path));
-  ELSE
-    outcome := 'folders';
   END IF;
   RETURN NEXT;
 END $$;
-
--- Whether a folder operation is under way whose files lie, or will lie, in one of these folders, above or below it.
-CREATE FUNCTION ledger_folder_is_busy(p_space_id uuid, p_paths text[]) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-  SELECT EXISTS (
-    SELECT 1 FROM operations o, unnest(p_paths) AS path,
-      unnest(ARRAY[o.params->>'from' || '/', o.params->>'to' || '/', o.params->>'prefix']) AS place
-    WHERE o.space_id = p_space_id AND o.kind IN ('folder.move', 'prefix.delete') AND o.state IN ('QUEUED', 'RUNNING')
-      AND (starts_with(path || '/', place) OR starts_with(place, path || '/'))
-  )
-$$;
 
 -- An operation is about the files that are there under the lock. Times of files are rounded to milliseconds and those of
 -- transactions lie before their locks; a whole number of milliseconds, because JavaScript knows no smaller parts.
@@ -990,10 +1026,12 @@ LANGUAGE sql VOLATILE AS $$ SELECT date_trunc('milliseconds', clock_timestamp())
 
 -- Renames or moves a folder with everything below it. With up to p_limit files below, all at once; beyond that the folders
 -- go at once and the files follow by `ledger_move_step`, whose operation is then noted.
+-- p_parent_id: the folder that it must lie in then; null: not asked for.
 -- outcome: moved | begun | gone | stale (look again) | exists (existing_id names it) | inside (itself) | long (a name below would pass 1024 bytes)
 --   | folders (too many) | busy (an operation on it, or on where it is to go, is not done yet)
 CREATE FUNCTION ledger_move_folder(
-  p_space_id uuid, p_folder_id uuid, p_expected_path text, p_to text, p_limit integer, p_operation_id uuid, p_audit jsonb
+  p_space_id uuid, p_folder_id uuid, p_expected_path text, p_to text, p_parent_id uuid, p_limit integer, p_operation_id uuid,
+  p_audit jsonb
 )
 RETURNS TABLE (outcome text, existing_id uuid, files bigint)
 LANGUAGE plpgsql AS $$
@@ -1009,7 +1047,9 @@ BEGIN
     outcome := 'gone';
     RETURN NEXT;
     RETURN;
-  ELSIF v_from <> p_expected_path THEN
+  ELSIF v_from <> p_expected_path OR p_parent_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM folders f WHERE f.id = p_parent_id AND f.space_id = p_space_id AND f.path = path_parent(p_to)
+  ) THEN
     outcome := 'stale';
     RETURN NEXT;
     RETURN;
@@ -1029,7 +1069,7 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
-  IF ledger_folder_is_busy(p_space_id, ARRAY[v_from, p_to]) OR EXISTS (
+  IF ledger_busy(p_space_id, v_from, true) OR ledger_busy(p_space_id, p_to, true) OR EXISTS (
     -- Left by an operation that has failed.
     SELECT 1 FROM files f WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= p_to || '/' AND f.path < p_to || '0'
   ) THEN
@@ -1047,8 +1087,8 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
-  IF NOT ledger_make_parents(p_space_id, 'DRIVE', p_to) THEN
-    outcome := 'folders';
+  outcome := ledger_make_parents(p_space_id, 'DRIVE', p_to);
+  IF outcome IS NOT NULL THEN
     RETURN NEXT;
     RETURN;
   END IF;
@@ -1062,6 +1102,7 @@ BEGIN
     WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_from || '/' AND f.path < v_from || '0';
   ELSE
     outcome := 'begun';
+    -- Nothing comes to the old place from now on; what has come is not later than this (the column's times are rounded).
     INSERT INTO operations (id, space_id, kind, params, total)
     VALUES (p_operation_id, p_space_id, 'folder.move', jsonb_build_object('from', v_from, 'to', p_to, 'before', ledger_operation_time()), files);
   END IF;
@@ -1135,7 +1176,7 @@ BEGIN
     outcome := CASE WHEN v_path IS NULL THEN 'gone' ELSE 'stale' END;
     RETURN NEXT;
     RETURN;
-  ELSIF ledger_folder_is_busy(p_space_id, ARRAY[v_path]) THEN
+  ELSIF ledger_busy(p_space_id, v_path, true) THEN
     outcome := 'busy';
     RETURN NEXT;
     RETURN;

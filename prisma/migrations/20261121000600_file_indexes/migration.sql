@@ -9,6 +9,30 @@ CREATE INDEX CONCURRENTLY "files_trash" ON "files"("space_id", "deleted_at", "id
 DROP INDEX CONCURRENTLY IF EXISTS "files_trash_due";
 CREATE INDEX CONCURRENTLY "files_trash_due" ON "files"("trash_expires_at") WHERE (trash_expires_at IS NOT NULL);
 
+-- All living files of a space by date and by size; by name they are in files_living_path.
+DROP INDEX CONCURRENTLY IF EXISTS "files_living_uploaded_at";
+CREATE INDEX CONCURRENTLY "files_living_uploaded_at" ON "files"("space_id", "uploaded_at", "id") WHERE (deleted_at IS NULL);
+DROP INDEX CONCURRENTLY IF EXISTS "files_space_id_uploaded_at_id_idx";
+
+DROP INDEX CONCURRENTLY IF EXISTS "files_living_size_bytes";
+CREATE INDEX CONCURRENTLY "files_living_size_bytes" ON "files"("space_id", "size_bytes", "id") WHERE (deleted_at IS NULL);
+DROP INDEX CONCURRENTLY IF EXISTS "files_space_id_size_bytes_id_idx";
+
+-- What few files have in common: category, tag, a piece of the name without regard to case.
+DROP INDEX CONCURRENTLY IF EXISTS "files_filters";
+CREATE INDEX CONCURRENTLY "files_filters" ON "files"
+  USING gin ("space_id", "category", tag_terms("tags"), ("path" COLLATE "default") gin_trgm_ops) WHERE (deleted_at IS NULL);
+
+-- What lies directly in a folder, and which folders there are.
+DROP INDEX CONCURRENTLY IF EXISTS "files_folder_path";
+CREATE INDEX CONCURRENTLY "files_folder_path" ON "files"("space_id", path_folder_key("path"), "path") WHERE (deleted_at IS NULL);
+
+DROP INDEX CONCURRENTLY IF EXISTS "files_folder_uploaded_at";
+CREATE INDEX CONCURRENTLY "files_folder_uploaded_at" ON "files"("space_id", path_folder_key("path"), "uploaded_at", "id") WHERE (deleted_at IS NULL);
+
+DROP INDEX CONCURRENTLY IF EXISTS "files_folder_size_bytes";
+CREATE INDEX CONCURRENTLY "files_folder_size_bytes" ON "files"("space_id", path_folder_key("path"), "size_bytes", "id") WHERE (deleted_at IS NULL);
+
 ALTER TABLE "spaces" VALIDATE CONSTRAINT "spaces_parts_not_negative";
 ALTER TABLE "spaces" VALIDATE CONSTRAINT "spaces_settings_bounded";
 ALTER TABLE "files" VALIDATE CONSTRAINT "files_trash_is_whole";

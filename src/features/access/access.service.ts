@@ -6,14 +6,8 @@ import { sha256 } from '../../platform/crypto/random.ts';
 import type { Sealed, Sealer } from '../../platform/crypto/seal.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { AccessRepository, KeyState } from './access.repository.ts';
-import {
-  type Access,
-  type Credentials,
-  type KeyPrincipal,
-  PERMISSIONS,
-  type Principal,
-  type UserPrincipal,
-} from './principal.ts';
+import { assertPermissions } from './permission.ts';
+import type { Access, Credentials, KeyPrincipal, Principal, UserPrincipal } from './principal.ts';
 import { SecretMemory } from './secret-memory.ts';
 
 const TOUCH_EVERY_MS = 60_000;
@@ -58,7 +52,7 @@ export class AccessService {
     }
     const principal = showsKey ? await this.#key(credentials) : await this.#user(credentials);
     onProven(principal);
-    if (principal.kind === 'key') assertPermission(principal, access);
+    if (principal.kind === 'key') assertPermissions(principal, access);
     else assertRank(principal, access);
     return principal;
   }
@@ -139,15 +133,6 @@ export class AccessService {
       .touchSecret(secretId, ip)
       .catch((error: unknown) => this.#deps.log.warn({ err: error }, 'last use of a secret could not be noted'));
   }
-}
-
-function assertPermission(key: KeyPrincipal, access: Access): void {
-  const permission = PERMISSIONS.find((name) => access === `space:${name}`);
-  if (permission === undefined || key.permissions.includes(permission)) return;
-  throw new AppError('PERMISSION_MISSING', {
-    message: `The API key lacks the permission "${permission}"`,
-    details: { permission },
-  });
 }
 
 function assertRank(user: UserPrincipal, access: Access): void {

@@ -6,9 +6,17 @@ export type Permission = (typeof PERMISSIONS)[number];
 
 /**
  * Who may call a route. `leaving`: any user, also one whose account is about to be deleted; `user`: an unverified one too.
- * `space:*` takes a key (with that permission) or a verified user (whose drive it is).
+ * `space:*` takes a key (with that permission, or both of them) or a verified user (whose drive it is).
  */
-export type Access = 'anyone' | 'leaving' | 'user' | 'verified' | 'admin' | 'space:any' | `space:${Permission}`;
+export type Access =
+  | 'anyone'
+  | 'leaving'
+  | 'user'
+  | 'verified'
+  | 'admin'
+  | 'space:any'
+  | 'space:read+write'
+  | `space:${Permission}`;
 
 /** A space's row as it stood when the request was authorized. */
 export interface SpaceSnapshot extends SpaceCounters {

@@ -6,6 +6,8 @@ import type { Logger } from '../../platform/logging/logger.ts';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import type {
+  CommitInput,
+  CommitPlace,
   CommitRecord,
   ConflictPolicy,
   LedgerService,
@@ -54,6 +56,8 @@ export interface CopyInput {
   readonly fileName: string;
   readonly conflict: ConflictPolicy;
   readonly tags: readonly string[];
+  /** The folder that the name lies in, for callers that go by ids. */
+  readonly folderId?: string | undefined;
 }
 
 /** A file as the ledger took it in. */
@@ -74,7 +78,8 @@ export interface IngestedFile {
 /** Stored, but not yet a file: the caller decides by `commit` or `abort` when it has seen the whole request. */
 export interface StagedFile {
   readonly sizeBytes: number;
-  commit(): Promise<IngestedFile>;
+  /** `place`: where it goes by now, for callers that go by ids. */
+  commit(place?: CommitPlace): Promise<IngestedFile>;
   /** Frees the reservation and removes the object; safe to repeat, nothing after `commit`. */
   abort(): Promise<void>;
 }
@@ -132,7 +137,7 @@ export class IngestService {
    * Errors: VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, and those of the store: `ObjectNotFoundError` when the
    * source has been removed meanwhile.
    */
-  async copy({ scope, source, fileName, conflict, tags }: CopyInput): Promise<IngestedFile> {
+  async copy({ scope, source, fileName, conflict, tags, folderId }: CopyInput): Promise<IngestedFile> {
     const path = checkedName(fileName);
     const { contentType, sizeBytes, sha256, etag } = source;
     const { ledger, store, refusals } = this.#deps;
@@ -141,7 +146,8 @@ export class IngestService {
       const reservation = await ledger.reserve(scope.space, { ...target, bytes: sizeBytes });
       await this.#guarded(reservation, () => store.copy(source.objectKey, reservation.objectKey));
       const stored = { reservation, sizeBytes, sha256, etag };
-      return this.#commit(target, stored, { ...scope, tags, reason: 'copy', action: 'file.copy' });
+      const place = { path, folderId };
+      return this.#commit(target, stored, { ...scope, tags, place, reason: 'copy', action: 'file.copy' });
     });
   }
 
@@ -230,11 +236,12 @@ export class IngestService {
     let settled = false;
     return {
       sizeBytes: stored.sizeBytes,
-      commit: async () => {
+      commit: async (place) => {
         settled = true;
         const { scope, tags, action = 'file.upload' } = input;
-        return this.#deps.refusals.noted(scope, target.path, () =>
-          this.#commit(target, stored, { ...scope, tags, reason: 'upload', action }),
+        const now = { ...target, path: place?.path ?? target.path };
+        return this.#deps.refusals.noted(scope, now.path, () =>
+          this.#commit(now, stored, { ...scope, tags, place, reason: 'upload', action }),
         );
       },
       abort: async () => {
@@ -248,10 +255,16 @@ export class IngestService {
   async #commit(
     { path: wanted, contentType }: Target,
     { reservation, sizeBytes, sha256, etag = sha256 }: Stored,
-    { tags, ...record }: CommitRecord & { readonly tags: readonly string[] | null },
+    { tags, place, ...record }: CommitRecord & Pick<CommitInput, 'tags' | 'place'>,
   ): Promise<IngestedFile> {
     const file = { sizeBytes, sha256, etag, contentType, ...namedAs(wanted, contentType) };
-    const committed = await this.#deps.ledger.commit(reservation, { ...file, ...splitForNumber(wanted), tags, record });
+    const committed = await this.#deps.ledger.commit(reservation, {
+      ...file,
+      ...splitForNumber(wanted),
+      tags,
+      place,
+      record,
+    });
     const { fileId: id, path, uploadedAt, counters } = committed;
     return { id, path, ...file, tags: committed.tags, uploadedAt, counters };
   }

@@ -1,4 +1,5 @@
-import type { Database } from '../../platform/db/database.ts';
+import type { Database, Statement } from '../../platform/db/database.ts';
+import type { Tx } from '../../platform/db/unit-of-work.ts';
 import type {
   ChangeOutcome,
   DeletedFile,
@@ -18,10 +19,20 @@ interface DeletedRow {
   readonly trashed?: boolean;
 }
 
-const DELETE = { name: 'ledger_delete_files', text: 'SELECT * FROM ledger_delete_files($1, $2, $3, $4, $5)' };
-const PURGE = { name: 'ledger_purge_trash', text: 'SELECT * FROM ledger_purge_trash($1, $2, $3, $4, $5)' };
+// The casts are for Prisma, which names the types that it would guess.
+const DELETE = {
+  name: 'ledger_delete_files',
+  text: 'SELECT * FROM ledger_delete_files($1::uuid, $2::jsonb, $3::boolean, $4::integer, $5::jsonb)',
+};
+const PURGE = {
+  name: 'ledger_purge_trash',
+  text: 'SELECT * FROM ledger_purge_trash($1::uuid, $2::uuid[], $3::text::timestamptz(3), $4::integer, $5::jsonb)',
+};
 const CHANGE = { name: 'ledger_change_file', text: 'SELECT * FROM ledger_change_file($1, $2, $3, $4, $5, $6, $7)' };
-const RESTORE = { name: 'ledger_restore_files', text: 'SELECT * FROM ledger_restore_files($1, $2, $3, $4)' };
+const RESTORE = {
+  name: 'ledger_restore_files',
+  text: 'SELECT * FROM ledger_restore_files($1::uuid, $2::jsonb, $3::integer, $4::jsonb)',
+};
 const RESTORE_VERSION = {
   name: 'ledger_restore_version',
   text: 'SELECT ledger_restore_version($1, $2, $3, $4) AS outcome',
@@ -30,7 +41,7 @@ const DELETE_VERSION = {
   name: 'ledger_delete_version',
   text: 'SELECT ledger_delete_version($1, $2, $3, $4) AS freed_bytes',
 };
-const PRUNE_FOLDERS = { name: 'ledger_prune_folders', text: 'SELECT ledger_prune_folders($1, $2)' };
+const PRUNE_FOLDERS = { name: 'ledger_prune_folders', text: 'SELECT ledger_prune_folders($1::uuid, $2::text)::text' };
 
 const FIND_DUE_TRASH = {
   name: 'ledger_find_due_trash',
@@ -39,6 +50,11 @@ const FIND_DUE_TRASH = {
       SELECT space_id FROM files WHERE trash_expires_at <= now() ORDER BY trash_expires_at LIMIT 5000
     ) due`,
 };
+
+/** For callers that have one open; a statement of its own is one otherwise. */
+interface InTransaction {
+  readonly tx?: Tx | undefined;
+}
 
 export interface FileLedgerOptions {
   /** For drives that have no number of days of their own; 0: no trash. */
@@ -64,26 +80,26 @@ export class FileLedgerRepository {
    */
   async delete(
     spaceId: string,
-    files: readonly FileRef[],
-    { permanent = false, ...audit }: LedgerAudit & { readonly permanent?: boolean },
+    files: readonly (FileRef | { readonly id: string; readonly path: string })[],
+    { permanent = false, tx, ...audit }: LedgerAudit & InTransaction & { readonly permanent?: boolean | undefined },
   ): Promise<DeletedFile[]> {
     const values = [spaceId, JSON.stringify(files), permanent, this.#driveTrashDays, auditJson(audit)];
-    return (await this.#database.query<DeletedRow>(DELETE, values)).map(toDeleted);
+    return (await this.#query<DeletedRow>(tx, DELETE, values)).map(toDeleted);
   }
 
   /**
-   * Removes up to `limit` files from the trash for good: those of these ids, those deleted up to a time, or those whose
-   * time is over.
+   * Removes up to `limit` files from the trash for good: those of these ids, those deleted up to a time (as PostgreSQL
+   * wrote it), or those whose time is over.
    */
   async purge(
     spaceId: string,
-    what: { readonly ids: readonly string[] } | { readonly deletedUpTo: Date } | 'overdue',
-    { limit, ...audit }: LedgerAudit & { readonly limit: number },
+    what: { readonly ids: readonly string[] } | { readonly deletedUpTo: string } | 'overdue',
+    { limit, tx, ...audit }: LedgerAudit & InTransaction & { readonly limit: number },
   ): Promise<DeletedFile[]> {
     const ids = what !== 'overdue' && 'ids' in what ? what.ids : null;
     const before = what !== 'overdue' && 'deletedUpTo' in what ? what.deletedUpTo : null;
     const values = [spaceId, ids, before, limit, auditJson(audit)];
-    return (await this.#database.query<DeletedRow>(PURGE, values)).map(toDeleted);
+    return (await this.#query<DeletedRow>(tx, PURGE, values)).map(toDeleted);
   }
 
   /** Some spaces whose trash holds files whose time is over. */
@@ -98,7 +114,7 @@ export class FileLedgerRepository {
     seen: { readonly id: string; readonly path: string; readonly objectKey: string },
     { to, tags, ...audit }: FileChange & LedgerAudit,
   ): Promise<ChangeOutcome> {
-    const change = JSON.stringify({ ...to, tags });
+    const change = JSON.stringify({ ...to, folder_id: to?.folderId, tags });
     const values = [spaceId, seen.id, seen.path, seen.objectKey, change, this.#driveTrashDays, auditJson(audit)];
     const [row] = await this.#database.query<{ outcome: ChangeOutcome['outcome']; file_id: string; path: string }>(
       CHANGE,
@@ -114,15 +130,15 @@ export class FileLedgerRepository {
   async restore(
     spaceId: string,
     files: readonly RestoreInput[],
-    audit: LedgerAudit,
+    { tx, ...audit }: LedgerAudit & InTransaction,
   ): Promise<readonly RestoreOutcome[]> {
     const values = [spaceId, JSON.stringify(files), this.#driveTrashDays, auditJson(audit)];
-    const rows = await this.#database.query<{
+    const rows = await this.#query<{
       outcome: RestoreOutcome['outcome'];
       file_id: string;
       path: string;
       existing_id: string | null;
-    }>(RESTORE, values);
+    }>(tx, RESTORE, values);
     return rows.map((row) => ({
       outcome: row.outcome,
       fileId: row.file_id,
@@ -154,8 +170,13 @@ export class FileLedgerRepository {
   }
 
   /** Removes a folder, and those below it, where no living file is left in them. */
-  async pruneFolders(spaceId: string, path: string): Promise<void> {
-    await this.#database.query(PRUNE_FOLDERS, [spaceId, path]);
+  async pruneFolders(spaceId: string, path: string, { tx }: InTransaction = {}): Promise<void> {
+    await this.#query(tx, PRUNE_FOLDERS, [spaceId, path]);
+  }
+
+  /** In the transaction where one is given; its driver gives int8 as bigint. */
+  #query<Row extends object>(tx: Tx | undefined, statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    return tx ? tx.$queryRawUnsafe<Row[]>(statement.text, ...values) : this.#database.query<Row>(statement, values);
   }
 }
 
@@ -163,8 +184,8 @@ function toDeleted(row: DeletedRow): DeletedFile {
   return {
     fileId: row.file_id,
     path: row.path,
-    sizeBytes: row.size_bytes,
-    freedBytes: row.freed_bytes,
+    sizeBytes: Number(row.size_bytes),
+    freedBytes: Number(row.freed_bytes),
     trashed: row.trashed ?? false,
   };
 }

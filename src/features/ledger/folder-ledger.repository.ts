@@ -9,6 +9,13 @@ interface SeenFolder {
   readonly path: string;
 }
 
+/** Where a folder is to be. */
+interface FolderPlace {
+  readonly path: string;
+  /** The folder that it lies in then, `stale` when that is elsewhere; null directly in the drive. */
+  readonly parentId: string | null;
+}
+
 /** What is done at once, and under which id the rest is noted. */
 interface Batch {
   /** Files below that one statement takes. */
@@ -16,7 +23,11 @@ interface Batch {
   readonly operationId: string;
 }
 
-const STEP = { name: 'ledger_move_step', text: 'SELECT ledger_move_step($1, $2, $3, $4, $5) AS moved' };
+const STEP = {
+  name: 'ledger_move_step',
+  // The time rounded as `uploaded_at` is.
+  text: 'SELECT ledger_move_step($1::uuid, $2::text, $3::text, $4::text::timestamptz(3), $5::integer)::float8 AS moved',
+};
 
 /** Folders of drives: made, moved, deleted, each with one statement that locks the space first (migration `files_ledger`). */
 export class FolderLedgerRepository {
@@ -28,9 +39,9 @@ export class FolderLedgerRepository {
     this.#driveTrashDays = driveTrashDays;
   }
 
-  async make(tx: Tx, spaceId: string, { path, ...audit }: LedgerAudit & { readonly path: string }) {
+  async make(tx: Tx, spaceId: string, { path, parentId, ...audit }: LedgerAudit & FolderPlace) {
     const [row] = await tx.$queryRaw<{ outcome: MakeFolderOutcome['outcome']; folder_id: string }[]>`
-      SELECT * FROM ledger_make_folder(${spaceId}::uuid, ${path}, ${auditJson(audit)}::jsonb)`;
+      SELECT * FROM ledger_make_folder(${spaceId}::uuid, ${path}, ${parentId}::uuid, ${auditJson(audit)}::jsonb)`;
     const outcome: MakeFolderOutcome =
       row?.outcome === 'made' || row?.outcome === 'exists'
         ? { outcome: row.outcome, folderId: row.folder_id }
@@ -42,25 +53,28 @@ export class FolderLedgerRepository {
   async move(
     tx: Tx,
     spaceId: string,
-    { folder, to, limit, operationId, ...audit }: LedgerAudit & Batch & { folder: SeenFolder; to: string },
+    { folder, to, limit, operationId, ...audit }: LedgerAudit & Batch & { folder: SeenFolder; to: FolderPlace },
   ): Promise<MoveFolderOutcome> {
     const [row] = await tx.$queryRaw<
       { outcome: MoveFolderOutcome['outcome']; existing_id: string; files: number | null }[]
     >`
-      SELECT outcome, existing_id, files::float8 FROM ledger_move_folder(${spaceId}::uuid, ${folder.id}::uuid, ${folder.path}, ${to},
-        ${limit}::integer, ${operationId}::uuid, ${auditJson(audit)}::jsonb)`;
+      SELECT outcome, existing_id, files::float8 FROM ledger_move_folder(${spaceId}::uuid, ${folder.id}::uuid, ${folder.path}, ${to.path},
+        ${to.parentId}::uuid, ${limit}::integer, ${operationId}::uuid, ${auditJson(audit)}::jsonb)`;
     if (!row) return { outcome: 'gone' };
     if (row.outcome === 'exists') return { outcome: 'exists', folderId: row.existing_id };
     if (row.outcome === 'moved' || row.outcome === 'begun') return { outcome: row.outcome, files: row.files ?? 0 };
     return { outcome: row.outcome };
   }
 
-  /** Up to `limit` files of a move that has begun; answers how many moved, 0 at the end. Safe to repeat. */
+  /** Up to `limit` files of a move that has begun at `before` (as PostgreSQL wrote it); answers how many moved, 0 at the end. */
   async moveStep(
     spaceId: string,
-    { from, to, before, limit }: { from: string; to: string; before: Date; limit: number },
+    { from, to, before, limit, tx }: { from: string; to: string; before: string; limit: number; tx?: Tx },
   ): Promise<number> {
-    const [row] = await this.#database.query<{ moved: number }>(STEP, [spaceId, from, to, before, limit]);
+    const values = [spaceId, from, to, before, limit];
+    const [row] = tx
+      ? await tx.$queryRawUnsafe<{ moved: number }[]>(STEP.text, ...values)
+      : await this.#database.query<{ moved: number }>(STEP, values);
     return row?.moved ?? 0;
   }
 

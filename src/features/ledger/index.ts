@@ -5,15 +5,19 @@ export { LedgerRepository } from './ledger.repository.ts';
 export { LedgerService, type Reservation } from './ledger.service.ts';
 export {
   CONFLICT_POLICIES,
+  type CommitInput,
+  type CommitPlace,
   type CommitRecord,
   type ConflictPolicy,
   type DeletedFile,
   type FileRef,
   type LedgerAudit,
+  type RestoreInput,
   type SpaceCounters,
   type SpaceScope,
 } from './ledger.ts';
-export { fileExists, quotaExceeded, tooManyFolders } from './ledger-faults.ts';
+export { type AuditColumns, auditColumns, auditOfColumns } from './ledger-audit.ts';
+export { fileExists, folderBusy, quotaExceeded, tooManyFolders } from './ledger-faults.ts';
 export { ReservationRepository } from './reservation.repository.ts';
 export { TombstoneRepository } from './tombstone.repository.ts';
 export { TombstoneService } from './tombstone.service.ts';

@@ -1,4 +1,8 @@
+import type { AuditActor } from '../audit/index.ts';
 import type { LedgerAudit } from './ledger.ts';
+
+/** Who acts, as it waits with a job that goes on for somebody. */
+export type AuditColumns = ReturnType<typeof auditColumns>;
 
 /** As the ledger's functions take it: `p_audit`, and a part of each item of a commit. */
 export function auditColumns({ actor, origin, metadata }: LedgerAudit) {
@@ -16,4 +20,12 @@ export function auditColumns({ actor, origin, metadata }: LedgerAudit) {
 /** The same as text, for a parameter. */
 export function auditJson(audit: LedgerAudit): string {
   return JSON.stringify(auditColumns(audit));
+}
+
+/** `auditColumns` the other way round. */
+export function auditOfColumns(columns: AuditColumns): LedgerAudit {
+  const { actor_type: type, actor_id: id, access_key_id: accessKeyId, metadata } = columns;
+  const { ip, user_agent: userAgent, request_id: requestId } = columns;
+  const actor: AuditActor = { type, id, accessKeyId };
+  return { actor, origin: { ip, userAgent, requestId }, metadata: metadata ?? undefined };
 }

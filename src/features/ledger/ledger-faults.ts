@@ -23,6 +23,13 @@ export function fileExists(id: string, fileName: string): AppError {
   return new AppError('FILE_EXISTS', { details: { id, fileName } });
 }
 
+/** CONFLICT: a large move or delete is still taking files from there. */
+export function folderBusy(): AppError {
+  return new AppError('CONFLICT', {
+    message: 'A folder of this name is being moved or deleted; try again when that is done',
+  });
+}
+
 /** CONFLICT: a drive holds as many folders as its quota has objects, and always a thousand. */
 export function tooManyFolders(): AppError {
   return new AppError('CONFLICT', { message: 'The drive has as many folders as it may have' });

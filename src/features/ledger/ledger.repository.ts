@@ -126,6 +126,9 @@ export class LedgerRepository {
         audit_id: newId(),
         reason: item.record.reason,
         action: item.record.action,
+        path: item.place?.path,
+        folder_id: item.place?.folderId,
+        replaces: item.place?.replaces,
         ...auditColumns(item.record),
       })),
     );

@@ -4,7 +4,7 @@ import type { Logger } from '../../platform/logging/logger.ts';
 import { LEASE_SECONDS, LeaseKeeper } from './lease-keeper.ts';
 import type { LedgerRepository } from './ledger.repository.ts';
 import type { CommitInput, CommitOutcome, ConflictPolicy, ReserveInput, ReserveOutcome } from './ledger.ts';
-import { fileExists, quotaExceeded, tooManyFolders } from './ledger-faults.ts';
+import { fileExists, folderBusy, quotaExceeded, tooManyFolders } from './ledger-faults.ts';
 import { SpaceLane } from './space-lane.ts';
 
 export interface LedgerDependencies {
@@ -74,8 +74,8 @@ export class LedgerService {
   }
 
   /**
-   * Turns a stored object into a file in one statement. Errors: FILE_EXISTS, QUOTA_EXCEEDED, CONFLICT (folders),
-   * DEPENDENCY_UNAVAILABLE; after each of these the upload is released. When the database's answer is lost the outcome is open: the lease
+   * Turns a stored object into a file in one statement. Errors: FILE_EXISTS, QUOTA_EXCEEDED, CONFLICT (folders, or the place
+   * is elsewhere by now), DEPENDENCY_UNAVAILABLE; after each of these the upload is released. When the database's answer is lost the outcome is open: the lease
    * then ends by itself, and the object stays exactly if the commit took place.
    */
   async commit(reservation: Reservation, file: Omit<CommitInput, 'uploadId' | 'objectKey'>): Promise<Committed> {
@@ -86,6 +86,8 @@ export class LedgerService {
       if (answer.outcome === 'exists') throw fileExists(answer.fileId, answer.path);
       if (answer.outcome === 'refused') throw refusedAtCommit(answer);
       if (answer.outcome === 'folders') throw tooManyFolders();
+      if (answer.outcome === 'busy') throw folderBusy();
+      if (answer.outcome === 'stale') throw movedMeanwhile();
       throw leaseLost();
     } finally {
       this.#leases.drop(uploadId);
@@ -111,6 +113,10 @@ export class LedgerService {
 function refusedAtCommit({ counters, requestedBytes }: Extract<CommitOutcome, { outcome: 'refused' }>): AppError {
   const bytesFit = counters.usedBytes + counters.reservedBytes + requestedBytes <= counters.quotaBytes;
   return quotaExceeded(counters, requestedBytes, bytesFit ? 1 : 0);
+}
+
+function movedMeanwhile(): AppError {
+  return new AppError('CONFLICT', { message: 'Where the file was to go has been moved just now; send it again' });
 }
 
 function leaseLost(): AppError {

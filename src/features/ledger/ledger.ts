@@ -83,7 +83,18 @@ export interface CommitInput {
   readonly extension: string;
   /** null keeps the tags of a file that is replaced. */
   readonly tags: readonly string[] | null;
+  readonly place?: CommitPlace | undefined;
   readonly record: CommitRecord;
+}
+
+/** Where a file goes that its caller named by ids: looked up again since the room was reserved, and held to as it is stored. */
+export interface CommitPlace {
+  /** In the place of the path that was reserved. */
+  readonly path: string;
+  /** The folder that the path lies in. */
+  readonly folderId?: string | undefined;
+  /** The file that has the name. */
+  readonly replaces?: string | undefined;
 }
 
 export type CommitOutcome =
@@ -98,7 +109,7 @@ export type CommitOutcome =
     }
   | { readonly outcome: 'exists'; readonly fileId: string; readonly path: string }
   | { readonly outcome: 'refused'; readonly requestedBytes: number; readonly counters: QuotaCounters }
-  | { readonly outcome: 'folders' | 'gone' };
+  | { readonly outcome: 'folders' | 'busy' | 'stale' | 'gone' };
 
 /** Names a living file. */
 export type FileRef = { readonly path: string } | { readonly id: string };
@@ -124,7 +135,14 @@ export interface NameTarget {
 
 /** What becomes of a file's name and tags; what is absent stays. */
 export interface FileChange {
-  readonly to?: (NameTarget & { readonly category: string; readonly extension: string }) | undefined;
+  readonly to?:
+    | (NameTarget & {
+        readonly category: string;
+        readonly extension: string;
+        /** The folder that the path lies in, where the caller goes by that; `stale` when it is elsewhere. */
+        readonly folderId?: string | undefined;
+      })
+    | undefined;
   readonly tags?: readonly string[] | undefined;
 }
 
@@ -132,7 +150,7 @@ export type ChangeOutcome =
   | { readonly outcome: 'changed'; readonly path: string }
   | { readonly outcome: 'exists'; readonly fileId: string; readonly path: string }
   /** `stale`: name or content have changed since the caller looked. */
-  | { readonly outcome: 'gone' | 'stale' | 'folders' };
+  | { readonly outcome: 'gone' | 'stale' | 'folders' | 'busy' };
 
 /** One file in the trash and what to do if its place is taken. */
 export interface RestoreInput extends NameTarget {
@@ -140,7 +158,7 @@ export interface RestoreInput extends NameTarget {
 }
 
 export interface RestoreOutcome {
-  readonly outcome: 'restored' | 'gone' | 'exists' | 'folders';
+  readonly outcome: 'restored' | 'gone' | 'exists' | 'folders' | 'busy';
   readonly fileId: string;
   readonly path: string;
   /** Who has the name, where it is taken. */
@@ -149,7 +167,7 @@ export interface RestoreOutcome {
 
 export type MakeFolderOutcome =
   | { readonly outcome: 'made' | 'exists'; readonly folderId: string }
-  | { readonly outcome: 'folders' | 'gone' };
+  | { readonly outcome: 'folders' | 'busy' | 'stale' | 'gone' };
 
 /**
  * `begun`: more files than the limit; an operation is noted, whose job does the rest. `busy`: such an operation is under

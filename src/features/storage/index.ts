@@ -1,7 +1,18 @@
+export { AnalyticsRepository } from './analytics.repository.ts';
 export { FileRepository } from './file.repository.ts';
+export { FileListingRepository } from './file-listing.repository.ts';
+export { type Folder, FolderRepository } from './folder.repository.ts';
+export { FolderWalkRepository } from './folder-walk.repository.ts';
+export { type FolderPage, type FolderQuery, LevelListing } from './level-listing.ts';
 export { ReadingService } from './reading.service.ts';
 export { deletePrefixJob, registerStorageJobs } from './storage.jobs.ts';
 export { presentQuotaUsage, presentUsage } from './storage.presenter.ts';
 export { storageRoutes } from './storage.router.ts';
 export { EXAMPLE_USAGE, EXAMPLE_USAGE_DATA, usage, usageData } from './storage.schemas.ts';
 export { StorageService } from './storage.service.ts';
+export { usageRoutes } from './usage.router.ts';
+export { UsageService } from './usage.service.ts';
+export { UsageHistoryRepository } from './usage-history.repository.ts';
+export { ZipRepository } from './zip.repository.ts';
+export { zipRoutes } from './zip.router.ts';
+export { ZipService } from './zip.service.ts';

@@ -72,6 +72,7 @@ export function presentDeletion({ deleted, missing }: Deletion) {
   };
 }
 
-function percentage(part: number, whole: number): number {
+/** With two decimals; all of nothing is 100. */
+export function percentage(part: number, whole: number): number {
   return whole === 0 ? 100 : Math.round((part / whole) * 10_000) / 100;
 }

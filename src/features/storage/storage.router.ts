@@ -10,6 +10,7 @@ import { type ContentAnswer, negotiateContent } from '../../platform/object-stor
 import { type SpaceSnapshot, scopeOf } from '../access/index.ts';
 import type { DeletedFile } from '../ledger/index.ts';
 import { contentDisposition } from './content-disposition.ts';
+import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
 import {
   presentDeletedFile,
@@ -30,12 +31,13 @@ const BULK_BODY_BYTES = 8 * 1024 * 1024;
 
 export interface StorageRouteDependencies {
   readonly storage: StorageService;
+  readonly levels: LevelListing;
   readonly reading: ReadingService;
   readonly clock: Clock;
 }
 
 /** `/storage`: files by path, for a key's pocket or a user's drive. */
-export function storageRoutes({ storage, reading, clock }: StorageRouteDependencies): Route[] {
+export function storageRoutes({ storage, levels, reading, clock }: StorageRouteDependencies): Route[] {
   return [
     route({
       method: 'post',
@@ -89,7 +91,8 @@ export function storageRoutes({ storage, reading, clock }: StorageRouteDependenc
       operationId: 'listFiles',
       tag: TAG,
       summary: 'List files',
-      description: 'A page of the files in the space. With `delimiter=/` one level of names, deeper ones as `folders`.',
+      description:
+        'A page of the files in the space. With `delimiter=/` one level of names: first its `folders`, on as many pages as they need, then its files.',
       access: 'space:list',
       query: schemas.listQuery,
       success: {
@@ -104,11 +107,13 @@ export function storageRoutes({ storage, reading, clock }: StorageRouteDependenc
       handler: async ({ principal, query }) => {
         const { delimiter, ...rest } = query;
         const delimited = delimiter !== undefined;
-        const page = await storage.list(principal.space.id, { ...rest, delimited });
+        const page = delimited
+          ? await levels.listNames(principal.space, rest)
+          : { folders: undefined, ...(await storage.list(principal.space.id, rest)) };
         const filtered = delimited || [query.prefix, query.search, query.category, query.tag].some((value) => value);
         return ok(
           'Files',
-          { files: page.files.map(presentFile), ...(delimited ? { folders: page.folders } : {}) },
+          { files: page.files.map(presentFile), ...(page.folders ? { folders: page.folders } : {}) },
           {
             nextCursor: page.nextCursor,
             limit: query.limit,

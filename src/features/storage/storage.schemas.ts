@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { pagingQuery } from '../../http/paging.ts';
 import { CATEGORIES, fileNameFault, normalizeFileName } from '../ingest/index.ts';
 import { CONFLICT_POLICIES } from '../ledger/index.ts';
+import { tag, tagList } from './tag.schemas.ts';
+
+export { tagArray } from './tag.schemas.ts';
 
 const EXAMPLE_NAME = 'photos/2026/cat.jpg';
 
@@ -20,32 +23,12 @@ export const fileNameParams = z.object({
   fileName: z.string().meta({ description: 'The path as one percent-encoded segment', example: EXAMPLE_NAME }),
 });
 
-const tag = z
-  .string()
-  .trim()
-  .min(1)
-  .max(64)
-  .regex(/^[^\p{Cc},]+$/u, 'must not contain commas or control characters');
-
-/** `a,b,c`: up to 20 tags. */
-const tagList = z
-  .string()
-  .transform((text) => [
-    ...new Set(
-      text
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== ''),
-    ),
-  ])
-  .pipe(z.array(tag).max(20));
-
-const withoutNul = z
+export const withoutNul = z
   .string()
   .refine((text) => !text.includes('\0') && text.isWellFormed(), 'must be valid UTF-8 without NUL');
 
 /** A piece of names: NFC as they are, so that it is found however it was typed. */
-const partOfName = withoutNul.transform(normalizeFileName);
+export const partOfName = withoutNul.transform(normalizeFileName);
 
 export const uploadQuery = z.object({
   fileName: fileName.optional(),
@@ -54,8 +37,8 @@ export const uploadQuery = z.object({
     example: 'keepBoth',
   }),
   tags: tagList.optional().meta({
-    description: 'Up to 20 tags, divided by commas; absent keeps those of a replaced file',
-    example: 'cats,2026',
+    description: 'Up to 10 tags, `key` or `key=value`, divided by commas; absent keeps those of a replaced file',
+    example: 'cats,year=2026',
   }),
 });
 
@@ -74,7 +57,9 @@ export const listQuery = z.object({
     .optional()
     .meta({ description: 'Part of the name, any case', example: 'cat' }),
   category: z.enum(CATEGORIES).optional().meta({ description: 'Only files of this kind', example: 'image' }),
-  tag: tag.optional().meta({ description: 'Only files with this tag', example: 'cats' }),
+  tag: tag
+    .optional()
+    .meta({ description: 'Only files with this tag: `key` with whatever value, `key=value` exactly', example: 'cats' }),
   sort: z.enum(['name', 'date', 'size']).default('name').meta({ description: 'By what', example: 'date' }),
   order: z.enum(['asc', 'desc']).default('asc').meta({ description: 'Which way', example: 'desc' }),
 });
@@ -176,7 +161,7 @@ export const EXAMPLE_FILE = {
   checksumSha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
   etag: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
   status: 'READY',
-  tags: ['cats', '2026'],
+  tags: ['cats', 'year=2026'],
   uploadedAt: '2026-11-21T09:00:00.000Z',
   lastModified: '2026-11-21T09:00:00.000Z',
   thumbnails: null,

@@ -18,11 +18,13 @@ import {
   type FileLedgerRepository,
   type FileRef,
   fileExists,
+  folderBusy,
   type LedgerAudit,
   type SpaceScope,
   tooManyFolders,
 } from '../ledger/index.ts';
-import type { FilePage, FileRepository } from './file.repository.ts';
+import type { FileRepository } from './file.repository.ts';
+import type { FileListingRepository, FilePage } from './file-listing.repository.ts';
 import { fileNotFound } from './storage-faults.ts';
 import type { ListQuery, StoredFile } from './stored-file.ts';
 
@@ -41,6 +43,7 @@ export interface PrefixDeletion extends LedgerAudit {
 
 export interface StorageDependencies {
   readonly files: FileRepository;
+  readonly listing: FileListingRepository;
   readonly fileLedger: FileLedgerRepository;
   readonly ingest: IngestService;
   readonly clock: Clock;
@@ -82,8 +85,9 @@ export class StorageService {
     return this.#deps.ingest.stage({ scope, ...input });
   }
 
+  /** A page of all files below a prefix. Errors: VALIDATION_FAILED (cursor). */
   list(spaceId: string, query: ListQuery): Promise<FilePage> {
-    return this.#deps.files.list(spaceId, query);
+    return this.#deps.listing.list(spaceId, query);
   }
 
   /** A living file, or null; what can't be a name is not there. */
@@ -117,6 +121,7 @@ export class StorageService {
       const answer = await this.#deps.fileLedger.change(scope.space.id, seen, change);
       if (answer.outcome === 'exists') throw fileExists(answer.fileId, answer.path);
       if (answer.outcome === 'folders') throw tooManyFolders();
+      if (answer.outcome === 'busy') throw folderBusy();
       if (answer.outcome === 'changed') return this.getFile(scope.space.id, { id: seen.id });
     }
     throw new AppError('CONFLICT', { message: 'The file is being changed by others all the time; try again' });

@@ -18,8 +18,6 @@ export interface StoredFile {
 
 export interface ListFilter {
   readonly prefix: string;
-  /** Only what lies directly below the prefix; the rest shows as folders. */
-  readonly delimited: boolean;
   /** Part of the path, without regard to case. */
   readonly search?: string | undefined;
   readonly category?: string | undefined;

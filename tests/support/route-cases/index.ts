@@ -4,6 +4,7 @@ import { apiKeyCases } from './api-keys.ts';
 import type { RouteCases } from './route-case.ts';
 import { storageCases } from './storage.ts';
 import { systemCases } from './system.ts';
+import { usageCases } from './usage.ts';
 
 /** How to call each route rightly, by operation id. */
 export const routeCases: RouteCases = {
@@ -13,4 +14,5 @@ export const routeCases: RouteCases = {
   ...apiKeyCases,
   ...adminCases,
   ...storageCases,
+  ...usageCases,
 };

@@ -26,6 +26,14 @@ export const storageCases: RouteCases = {
     },
     status: 200,
   },
+  zipFiles: {
+    call: async (world, me) => {
+      await world.file(me, PATH);
+      return { path: '/storage/files/zip', body: { fileNames: [PATH] } };
+    },
+    status: 200,
+    foreign: 'FILE_NOT_FOUND',
+  },
   presignDownload: onFile((name) => `/storage/files/${name}`),
   deleteFile: onFile((name) => `/storage/files/${name}`),
   downloadFile: onFile((name) => `/storage/files/${name}/content`),

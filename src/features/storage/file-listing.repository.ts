@@ -1,0 +1,189 @@
+import type { Database } from '../../platform/db/database.ts';
+import { containing } from '../../platform/db/like.ts';
+import { decodeCursor, encodeCursor } from '../../platform/keyset.ts';
+import { FILE_COLUMNS, type FileRow, toFile } from './file.repository.ts';
+import { folderKey } from './folder-walk.repository.ts';
+import { endOfPrefix } from './path-range.ts';
+import type { ListQuery, ListSort, StoredFile } from './stored-file.ts';
+
+/** What to list: all below the prefix, or only what lies directly in a folder. */
+export interface FileQuery extends ListQuery {
+  /** Path without a slash at its end; '' is the space itself. */
+  readonly folder?: string | undefined;
+}
+
+export interface FilePage {
+  readonly files: readonly StoredFile[];
+  readonly nextCursor: string | null;
+}
+
+/** What sorts a listing, besides the id that makes it unique; one index for each, and one for each within a folder. */
+const SORT_COLUMN = { name: 'path', date: 'uploaded_at', size: 'size_bytes' } as const satisfies Record<
+  ListSort,
+  string
+>;
+
+/** How many files a filtered page looks at in the list's own order before it asks the index of filters. */
+const WINDOW = 4_000;
+/** The same where that index finds too many as well: a short page is the answer then. */
+const LAST_WINDOW = 16_000;
+/** How many matches may be sorted for a page, and how long it may take to find them. */
+const MATCHES = 10_000;
+const MATCHING_MS = 200;
+
+/** Answers the placeholder of a value. */
+type Bind = (value: unknown) => string;
+
+/** Lists the living files of a space by keyset: a page costs the same wherever in the list it lies. */
+export class FileListingRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * A page of files. Where a filter finds many files, and none of them near the page, the page may be short, even empty:
+   * only `nextCursor` says where the list ends. Errors: VALIDATION_FAILED (the cursor is of another list).
+   */
+  async list(spaceId: string, query: FileQuery): Promise<FilePage> {
+    if (isServedBySort(query)) return this.#walk(spaceId, query);
+    const first = await this.#filter(spaceId, query, WINDOW);
+    if (first.isComplete) return first.page;
+    // Many nearby: the next ones are as well.
+    if (first.page.files.length >= query.limit / 4) {
+      const wider = await this.#filter(spaceId, query, LAST_WINDOW);
+      if (wider.isComplete) return wider.page;
+    }
+    return (await this.#match(spaceId, query)) ?? (await this.#filter(spaceId, query, LAST_WINDOW)).page;
+  }
+
+  /** Every file of the list is one of the page. */
+  async #walk(spaceId: string, query: FileQuery): Promise<FilePage> {
+    const { values, bind } = binder(spaceId);
+    const text = `SELECT ${FILE_COLUMNS} FROM files WHERE ${walked(query, bind)} ORDER BY ${orderBy(query)}
+      LIMIT ${bind(query.limit + 1)}`;
+    const rows = await this.#database.query<FileRow>({ name: `files_list_${shapeOf(query)}`, text }, values);
+    return cut(rows, query);
+  }
+
+  /** Looks at the next so many files of the list; complete when they filled the page or the list has ended. */
+  async #filter(spaceId: string, query: FileQuery, window: number) {
+    const { values, bind } = binder(spaceId);
+    const inner = `SELECT ${FILE_COLUMNS}, row_number() OVER (ORDER BY ${orderBy(query)}) AS n FROM files
+      WHERE ${walked(query, bind)} ORDER BY ${orderBy(query)} LIMIT ${bind(window)}`;
+    const filters = conditions(query, bind, false).join(' AND ');
+    const text = `SELECT * FROM (SELECT *, (${filters}) AS matches FROM (${inner}) walked) seen
+      WHERE matches OR n = ${bind(window)} ORDER BY n LIMIT ${bind(query.limit + 1)}`;
+    const statement = { name: `files_filter_${shapeOf(query)}`, text };
+    const rows = await this.#database.query<FileRow & { n: number; matches: boolean }>(statement, values);
+    const last = rows.at(-1);
+    const matching = rows.filter((row) => row.matches);
+    if (matching.length > query.limit || last?.n !== window) return { isComplete: true, page: cut(matching, query) };
+    const files = matching.slice(0, query.limit).map(toFile);
+    return { isComplete: false, page: { files, nextCursor: encodeCursor(positionOf(toFile(last), query.sort)) } };
+  }
+
+  /** Finds all that match behind the cursor and sorts them; null where that are too many. */
+  async #match(spaceId: string, query: FileQuery): Promise<FilePage | null> {
+    // Nothing of one or two characters is in the index.
+    const isIndexed = query.category !== undefined || query.tag !== undefined || query.prefix !== '';
+    if (!isIndexed && (query.search === undefined || !/[\p{L}\p{N}]{3}/u.test(query.search))) return null;
+    const { values, bind } = binder(spaceId);
+    const filters = conditions(query, bind, true).join(' AND ');
+    const sortColumn = SORT_COLUMN[query.sort];
+    const text = `WITH found AS MATERIALIZED (
+        SELECT id, ${sortColumn} FROM files WHERE ${walked(query, bind)} AND ${filters} LIMIT ${bind(MATCHES + 1)}
+      ), page AS MATERIALIZED (
+        SELECT id FROM found ORDER BY ${orderBy(query)} LIMIT ${bind(query.limit + 1)}
+      ) SELECT ${FILE_COLUMNS}, (SELECT count(*) FROM found) AS total FROM files WHERE id IN (SELECT id FROM page)
+      ORDER BY ${orderBy(query)}`;
+    const rows = await this.#database.queryByBitmap<FileRow & { total: number }>(text, values, MATCHING_MS);
+    return rows === null || (rows[0]?.total ?? 0) > MATCHES ? null : cut(rows, query);
+  }
+}
+
+function binder(spaceId: string): { values: unknown[]; bind: Bind } {
+  const values: unknown[] = [spaceId];
+  return { values, bind: (value) => `$${values.push(value)}` };
+}
+
+function orderBy({ sort, order }: FileQuery): string {
+  return sort === 'name' ? `path ${order}` : `${SORT_COLUMN[sort]} ${order}, id ${order}`;
+}
+
+/** What the index of the sort order finds by itself: the space or folder, and what comes behind the cursor. */
+function walked(query: FileQuery, bind: Bind): string {
+  const { sort, order, folder, cursor } = query;
+  const found = ['space_id = $1', 'deleted_at IS NULL'];
+  if (folder !== undefined) found.push(`path_folder_key(path) = ${bind(folderKey(folder))}`);
+  if (sort === 'name' && hasPrefix(query)) found.push(...prefixed(query.prefix, bind));
+  const comparison = order === 'asc' ? '>' : '<';
+  if (cursor !== undefined && sort === 'name') {
+    found.push(`path ${comparison} ${bind(decodeCursor(cursor, 'string')[0])}`);
+  } else if (cursor !== undefined) {
+    const [position, id] = decodeCursor(cursor, sort === 'date' ? 'time' : 'count', 'id');
+    const value = bind(sort === 'date' ? new Date(position) : position);
+    found.push(`(${SORT_COLUMN[sort]}, id) ${comparison} (${value}, ${bind(id)}::uuid)`);
+  }
+  return found.join(' AND ');
+}
+
+/** What it does not find: by the index of filters, or as is cheapest to ask of each file. */
+function conditions(query: FileQuery, bind: Bind, indexed: boolean): string[] {
+  const { search, category, tag } = query;
+  const found: string[] = [];
+  if (query.sort !== 'name' && hasPrefix(query)) found.push(...prefixed(query.prefix, bind));
+  // Not by bytes: only in a language does a letter have another case.
+  if (search !== undefined) found.push(`path COLLATE "default" ILIKE ${bind(containing(search))}`);
+  if (category !== undefined) found.push(`category = ${bind(category)}`);
+  if (tag !== undefined) found.push(indexed ? `tag_terms(tags) @> ARRAY[${bind(tag)}]` : hasTag(tag, bind));
+  return found;
+}
+
+/** As `tag_terms` has it: the tag itself, or the key of one with a value. */
+function hasTag(tag: string, bind: Bind): string {
+  const is = `${bind(tag)} = ANY (tags)`;
+  return tag.includes('=')
+    ? is
+    : `(${is} OR EXISTS (SELECT FROM unnest(tags) t WHERE starts_with(t, ${bind(`${tag}=`)})))`;
+}
+
+function prefixed(prefix: string, bind: Bind): string[] {
+  const end = endOfPrefix(prefix);
+  return [`path >= ${bind(prefix)}`, ...(end === null ? [] : [`path < ${bind(end)}`])];
+}
+
+/** Whether the prefix says more than the folder. */
+function hasPrefix({ prefix, folder }: FileQuery): boolean {
+  return prefix !== '' && prefix !== `${folder}/`;
+}
+
+function isServedBySort(query: FileQuery): boolean {
+  const { sort, search, category, tag } = query;
+  return [search, category, tag].every((filter) => filter === undefined) && (sort === 'name' || !hasPrefix(query));
+}
+
+/** One name for each shape of the statement, as prepared statements must have. */
+function shapeOf(query: FileQuery): string {
+  const parts = [
+    hasPrefix(query) ? (endOfPrefix(query.prefix) === null ? 'q' : 'p') : '',
+    query.folder === undefined ? '' : 'f',
+    query.search === undefined ? '' : 's',
+    query.category === undefined ? '' : 'c',
+    query.tag === undefined ? '' : query.tag.includes('=') ? 'v' : 't',
+    query.cursor === undefined ? '' : 'k',
+  ];
+  return `${query.sort}_${query.order}_${parts.join('')}`;
+}
+
+function cut(rows: readonly FileRow[], { limit, sort }: FileQuery): FilePage {
+  const files = rows.slice(0, limit).map(toFile);
+  const last = rows.length > limit ? files.at(-1) : undefined;
+  return { files, nextCursor: last === undefined ? null : encodeCursor(positionOf(last, sort)) };
+}
+
+function positionOf(file: StoredFile, sort: ListSort): (string | number)[] {
+  if (sort === 'name') return [file.path];
+  return [sort === 'date' ? file.uploadedAt.getTime() : file.sizeBytes, file.id];
+}
