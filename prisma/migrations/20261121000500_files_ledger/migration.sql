@@ -848,7 +848,9 @@ BEGIN
         RETURN;
       END IF;
     END IF;
-    outcome := ledger_make_parents(p_space_id, v_kind, v_to);
+    -- In a pocket only what is older than a deletion under way would be taken along: uploads need not wait, this must.
+    outcome := CASE WHEN v_kind <> 'DRIVE' AND ledger_busy(p_space_id, v_to, false) THEN 'busy'
+      ELSE ledger_make_parents(p_space_id, v_kind, v_to) END;
     IF outcome IS NOT NULL THEN
       RETURN NEXT;
       RETURN;
@@ -905,7 +907,8 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
-    outcome := ledger_make_parents(p_space_id, v_kind, path);
+    outcome := CASE WHEN v_kind <> 'DRIVE' AND ledger_busy(p_space_id, path, false) THEN 'busy'
+      ELSE ledger_make_parents(p_space_id, v_kind, path) END;
     IF outcome IS NOT NULL THEN
       RETURN NEXT;
       CONTINUE;
