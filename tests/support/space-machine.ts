@@ -13,7 +13,7 @@ import {
   TombstoneRepository,
   TombstoneService,
 } from '../../src/features/ledger/index.ts';
-import { FileRepository, StorageService } from '../../src/features/storage/index.ts';
+import { FileListingRepository, FileRepository, StorageService } from '../../src/features/storage/index.ts';
 import { systemClock } from '../../src/platform/clock/clock.ts';
 import { newId } from '../../src/platform/crypto/random.ts';
 import { Database } from '../../src/platform/db/database.ts';
@@ -52,6 +52,15 @@ const BURIED = {
   name: 'test_space_buried',
   text: `SELECT count(*) AS n FROM object_tombstones WHERE starts_with(object_key, $1)`,
 };
+const DUE = {
+  name: 'test_space_due',
+  text: 'UPDATE object_tombstones SET due_at = now() WHERE starts_with(object_key, $1) AND attempts = 0',
+};
+const BELOW = {
+  name: 'test_space_below',
+  text: `SELECT id FROM files WHERE space_id = $1 AND deleted_at IS NULL AND path >= $2 || '/' AND path < $2 || '0'
+    AND uploaded_at <= $3::text::timestamptz(3) ORDER BY path LIMIT $4`,
+};
 const CLOSE = { name: 'test_reservation_close', text: 'SELECT ledger_reservation_close($1)' };
 
 /** The services of one process, as `composition/files.ts` puts them together, without HTTP. */
@@ -86,6 +95,7 @@ export class SpaceProcess {
     this.folders = new FolderLedgerRepository(database, { driveTrashDays: DRIVE_TRASH_DAYS });
     this.storage = new StorageService({
       files: new FileRepository(database),
+      listing: new FileListingRepository(database),
       fileLedger: this.fileLedger,
       ingest: this.ingest,
       clock: systemClock,
@@ -180,7 +190,7 @@ export class SpaceMachine {
   }
 
   async emptyTrash(): Promise<number> {
-    const all = { deletedUpTo: new Date(Date.now() + 60_000) };
+    const all = { deletedUpTo: new Date(Date.now() + 60_000).toISOString() };
     return (await this.process.fileLedger.purge(this.space.id, all, { limit: 1000, ...AUDIT })).length;
   }
 
@@ -200,7 +210,7 @@ export class SpaceMachine {
 
   async makeFolder(path: string): Promise<string> {
     const { uow, folders } = this.process;
-    return (await uow.run((tx) => folders.make(tx, this.space.id, { path, ...AUDIT }))).outcome;
+    return (await uow.run((tx) => folders.make(tx, this.space.id, { path, parentId: null, ...AUDIT }))).outcome;
   }
 
   /** With more than `limit` files below, in steps of that many to the end. */
@@ -208,10 +218,10 @@ export class SpaceMachine {
     const { uow, folders } = this.process;
     const operationId = newId();
     const folder = { id: await this.folderId(from), path: from };
-    const move = { folder, to, limit, operationId, ...AUDIT };
+    const move = { folder, to: { path: to, parentId: null }, limit, operationId, ...AUDIT };
     const { outcome } = await uow.run((tx) => folders.move(tx, this.space.id, move));
     if (outcome !== 'begun') return outcome;
-    const before = await this.#operationTime(operationId);
+    const before = await this.operationTime(operationId);
     for (let steps = 0; (await folders.moveStep(this.space.id, { from, to, before, limit })) > 0; steps += 1) {
       if (steps > 1000) throw new Error('the move has no end');
     }
@@ -220,17 +230,26 @@ export class SpaceMachine {
   }
 
   async deleteFolder(path: string, limit: number): Promise<string> {
-    const { uow, folders, storage } = this.process;
+    const { uow, folders } = this.process;
     const operationId = newId();
     const folder = { id: await this.folderId(path), path };
     const { outcome } = await uow.run((tx) =>
       folders.delete(tx, this.space.id, { folder, limit, operationId, ...AUDIT }),
     );
     if (outcome !== 'begun') return outcome;
-    const before = (await this.#operationTime(operationId)).toISOString();
-    await storage.runPrefixDeletion({ spaceId: this.space.id, prefix: `${path}/`, before, ...AUDIT });
+    await this.deleteBelow(path, await this.operationTime(operationId), limit);
     await this.#endOperation(operationId);
     return outcome;
+  }
+
+  /** As the job of a large deletion does, `limit` at a time; answers how many files went. */
+  async deleteBelow(folder: string, before: string, limit: number): Promise<number> {
+    const { database, fileLedger } = this.process;
+    for (let count = 0; ; ) {
+      const files = await database.query<{ id: string }>(BELOW, [this.space.id, folder, before, limit]);
+      if (files.length === 0) return count;
+      count += (await fileLedger.delete(this.space.id, files, AUDIT)).length;
+    }
   }
 
   async openReservation(id: string, bytes: number, objects: number, expiresAt: Date | null = null): Promise<boolean> {
@@ -282,6 +301,7 @@ export class SpaceMachine {
   /** Purges what is buried; answers what rows and store then differ in, object by object, bytes included. */
   async differingObjects(): Promise<string[]> {
     const { database, store, tombstones } = this.process;
+    await database.query(DUE, [this.space.prefix]);
     for (;;) {
       const [buried] = await database.query<{ n: number }>(BURIED, [this.space.prefix]);
       if (buried?.n === 0) break;
@@ -310,9 +330,10 @@ export class SpaceMachine {
     return hash.digest('hex');
   }
 
-  async #operationTime(id: string): Promise<Date> {
+  /** Up to when what it is about has come, as PostgreSQL wrote it. */
+  async operationTime(id: string): Promise<string> {
     const { params } = await this.process.database.prisma.operation.findUniqueOrThrow({ where: { id } });
-    return new Date((params as { before: string }).before);
+    return (params as { before: string }).before;
   }
 
   async #endOperation(id: string): Promise<void> {
