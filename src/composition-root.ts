@@ -16,7 +16,7 @@ import {
   type TombstoneService,
 } from './features/ledger/index.ts';
 import { mailSendJob } from './features/mail/index.ts';
-import { deletePrefixJob } from './features/storage/index.ts';
+import { type OperationService, purgeTrashJob, runOperationJob, type TrashService } from './features/storage/index.ts';
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
@@ -25,7 +25,6 @@ import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
 import { RateLimiter } from './platform/rate-limit/rate-limiter.ts';
 
 const JOBS = [
-  deletePrefixJob,
   eraseDueJob,
   eraseJob,
   eraseTracesJob,
@@ -35,7 +34,9 @@ const JOBS = [
   purgeAuthJob,
   purgeSecretsJob,
   purgeTombstonesJob,
+  purgeTrashJob,
   resetRequestJob,
+  runOperationJob,
 ];
 
 /** The services of one process, wired; nothing runs before `queue.start`. */
@@ -48,6 +49,8 @@ export interface Composition {
   readonly readiness: ReadinessService;
   readonly ledger: LedgerService;
   readonly tombstones: TombstoneService;
+  readonly operations: OperationService;
+  readonly trash: TrashService;
 }
 
 /** With `composition/`, the only place that knows who needs whom. */
@@ -82,6 +85,8 @@ export function compose(input: CompositionInput): Composition {
     readiness,
     ledger: files.ledger,
     tombstones: files.tombstones,
+    operations: files.operations,
+    trash: files.trash,
   };
 }
 

@@ -8,6 +8,7 @@ import {
 import { IngestService, QuotaRefusals } from '../features/ingest/index.ts';
 import {
   FileLedgerRepository,
+  FolderLedgerRepository,
   LedgerRepository,
   LedgerService,
   registerLedgerJobs,
@@ -16,19 +17,31 @@ import {
 } from '../features/ledger/index.ts';
 import {
   AnalyticsRepository,
-  deletePrefixJob,
+  changeRoutes,
   FileListingRepository,
   FileRepository,
   FolderRepository,
   FolderWalkRepository,
   LevelListing,
+  OperationRepository,
+  OperationService,
+  operationRoutes,
   ReadingService,
   registerStorageJobs,
+  SpaceRepository,
+  SpaceService,
   StorageService,
+  spaceRoutes,
   storageRoutes,
+  TrashRepository,
+  TrashService,
+  trashRoutes,
   UsageHistoryRepository,
   UsageService,
   usageRoutes,
+  VersionRepository,
+  VersionService,
+  versionRoutes,
   ZipRepository,
   ZipService,
   zipRoutes,
@@ -45,24 +58,34 @@ export function composeAuditLog({ config, database, clock, queue }: Basis) {
 }
 
 /** Files: the ledger, the one way in, and what is read and removed. */
-export function composeFiles({ config, database, store, budget, clock, log, queue }: Basis, recorder: AuditRecorder) {
+export function composeFiles(basis: Basis, recorder: AuditRecorder) {
+  const { config, database, store, budget, clock, log, queue, uow, audit } = basis;
+  const { trashDays: driveTrashDays } = config.retention;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
   const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
-  const fileLedger = new FileLedgerRepository(database, { driveTrashDays: config.retention.trashDays });
+  const fileLedger = new FileLedgerRepository(database, { driveTrashDays });
   const listing = new FileListingRepository(database);
   const folders = new FolderRepository(database);
   const levels = new LevelListing({ files: listing, folders, walk: new FolderWalkRepository(database) });
-  const storage = new StorageService({
-    files: new FileRepository(database),
-    listing,
+  const operations = new OperationService({
+    uow,
+    operations: new OperationRepository(database),
     fileLedger,
-    ingest,
+    folderLedger: new FolderLedgerRepository(database, { driveTrashDays }),
+    queue,
     clock,
-    enqueuePrefixDeletion: (deletion) => queue.enqueue(null, deletePrefixJob, deletion),
   });
+  const storage = new StorageService({ files: new FileRepository(database), listing, fileLedger, ingest, operations });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
+  const trash = new TrashService({ trash: new TrashRepository(database), fileLedger, operations });
+  const spaces = new SpaceService({ uow, spaces: new SpaceRepository(database), audit, driveTrashDays });
+  const versions = new VersionService({
+    getFile: (spaceId, ref) => storage.getFile(spaceId, ref),
+    versions: new VersionRepository(database),
+    fileLedger,
+  });
   const usage = new UsageService({
     history: new UsageHistoryRepository(database),
     analytics: new AnalyticsRepository(database),
@@ -70,7 +93,21 @@ export function composeFiles({ config, database, store, budget, clock, log, queu
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder });
   registerLedgerJobs(queue, ledger, tombstones);
-  registerStorageJobs(queue, storage);
-  const routes = [...storageRoutes({ storage, levels, reading, clock }), ...usageRoutes(usage), ...zipRoutes(zips)];
-  return { ledger, tombstones, routes };
+  registerStorageJobs(queue, operations, trash);
+  return {
+    ledger,
+    tombstones,
+    operations,
+    trash,
+    routes: [
+      ...storageRoutes({ storage, levels, reading, spaces, clock }),
+      ...changeRoutes(storage, spaces),
+      ...trashRoutes({ trash, storage, spaces, clock }),
+      ...versionRoutes({ versions, storage, reading, spaces }),
+      ...spaceRoutes(spaces),
+      ...operationRoutes(operations),
+      ...usageRoutes(usage),
+      ...zipRoutes(zips),
+    ],
+  };
 }

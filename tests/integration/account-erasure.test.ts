@@ -173,15 +173,30 @@ describe('restoring', () => {
   });
 });
 
-/** Somebody with a key, files in both spaces, requests, sessions, a code, a photo, and traces in every log. */
+/** Somebody with a key, files in both spaces (in folders, in the trash, of several versions), work under way, requests, sessions, a code, a photo, and traces in every log. */
 async function belongings() {
   const caller = await a.user();
   const key = await claimedKey(a, caller, admin);
   await caller.post('/apiKeys/request/create', WISH);
   for (const headers of [key.headers, bearer(caller)]) {
-    for (const name of ['a.bin', 'b.bin']) await upload(a, headers, name).expect(201);
+    await a.anonymous().patch('/api/storage/settings').set(headers).send({ trashDays: 9, versionsKept: 2 }).expect(200);
+    for (const name of ['a.bin', 'b.bin', 'b.bin']) await upload(a, headers, name).expect(201);
     await a.anonymous().delete('/api/storage/files/a.bin').set(headers).expect(200);
+    const copy = { from: 'b.bin', to: `${caller.id}/deep/c.bin` };
+    await a.anonymous().post('/api/storage/copy').set(headers).send(copy).expect(201);
   }
+  const { id: driveId } = await a.database.prisma.space.findFirstOrThrow({
+    where: { ownerId: caller.id, kind: 'DRIVE' },
+  });
+  await a.database.prisma.operation.create({
+    data: {
+      id: newId(),
+      spaceId: driveId,
+      kind: 'prefix.delete',
+      params: { prefix: 'x/', before: new Date().toISOString(), audit: { actor_type: 'user', actor_id: caller.id } },
+      total: 5n,
+    },
+  });
   const photoKey = `users/${caller.id}/${newId()}`;
   await a.infrastructure.store.put(photoKey, Buffer.from('webp'), { contentType: 'image/webp' });
   await a.database.prisma.user.update({
@@ -293,7 +308,7 @@ async function snapshot(userId: string) {
   const audit = await a.database.prisma.auditLog.findMany({ where: { actorId: userId }, orderBy: { id: 'asc' } });
   const objects: string[] = [];
   for (const { prefix } of spaces) for await (const { key } of a.infrastructure.store.list(prefix)) objects.push(key);
-  expect(objects).toHaveLength(4);
+  expect(objects).toHaveLength(9);
   return { objects: objects.toSorted(), rows: await rowsWith([userId, ...spaces.map(({ id }) => id)]), spaces, audit };
 }
 

@@ -200,6 +200,24 @@ export class World {
     if (reply.status !== 201) throw new Error(`the upload was refused: ${JSON.stringify(reply.body)}`);
   }
 
+  /** The id of a piece of work in the actor's space that nothing works on. */
+  async operation(owner: Actor): Promise<string> {
+    const id = newId();
+    await this.database.prisma.operation.create({
+      data: { id, spaceId: await this.spaceId(owner), kind: 'trash.empty', params: {}, total: 5n },
+    });
+    return id;
+  }
+
+  /** Of the key's pocket or the person's drive. */
+  async spaceId(owner: Actor): Promise<string> {
+    const { prisma } = this.database;
+    if ('apiKeyId' in owner) {
+      return (await prisma.apiKey.findUniqueOrThrow({ where: { id: String(owner.apiKeyId) } })).spaceId;
+    }
+    return (await prisma.space.findFirstOrThrow({ where: { ownerId: owner.userId, kind: 'DRIVE' } })).id;
+  }
+
   /** Sends a request; `root`: not below `/api`. */
   send(
     method: 'get' | 'post' | 'put' | 'patch' | 'delete',

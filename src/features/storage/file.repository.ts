@@ -32,11 +32,11 @@ const FIND_BY_ID = {
   text: `SELECT ${FILE_COLUMNS} FROM files WHERE space_id = $1 AND id = $2 AND deleted_at IS NULL`,
 };
 
-const PATHS_BELOW = {
-  name: 'files_paths_below',
-  text: `SELECT path FROM files
-    WHERE space_id = $1 AND deleted_at IS NULL AND path >= $2 AND ($3::text IS NULL OR path < $3) AND uploaded_at <= $4
-    ORDER BY path LIMIT $5`,
+const IDS_BELOW = {
+  name: 'files_ids_below',
+  text: `SELECT id FROM files
+    WHERE space_id = $1 AND deleted_at IS NULL AND path >= $2 AND ($3::text IS NULL OR path < $3)
+    ORDER BY path LIMIT $4`,
 };
 
 /** Reads the living files of a space; every method takes the space, so none can be read without its tenant. */
@@ -57,11 +57,10 @@ export class FileRepository {
     return row ? toFile(row) : null;
   }
 
-  /** Up to `limit` paths with this prefix, of files that were there at `before`, by path. */
-  async pathsBelow(spaceId: string, prefix: string, before: Date, limit: number): Promise<string[]> {
-    const values = [spaceId, prefix, endOfPrefix(prefix), before, limit];
-    const rows = await this.#database.query<{ path: string }>(PATHS_BELOW, values);
-    return rows.map(({ path }) => path);
+  /** Up to `limit` ids of files whose path has this prefix, by path. */
+  async idsBelow(spaceId: string, prefix: string, limit: number): Promise<string[]> {
+    const rows = await this.#database.query<{ id: string }>(IDS_BELOW, [spaceId, prefix, endOfPrefix(prefix), limit]);
+    return rows.map(({ id }) => id);
   }
 }
 

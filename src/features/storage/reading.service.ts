@@ -76,14 +76,17 @@ export class ReadingService {
     ref: FileRef,
     {
       choose,
+      lookUp = () => this.getFile(scope.space.id, ref),
       action = 'file.download',
     }: {
       readonly choose: (file: StoredFile) => ContentChoice;
+      /** For another content than the file's present one. */
+      readonly lookUp?: () => Promise<StoredFile>;
       readonly action?: 'file.download' | 'link.download';
     },
   ): Promise<{ readonly file: StoredFile; readonly opened: OpenedObject | null }> {
     for (let attempt = 1; ; attempt += 1) {
-      const file = await this.getFile(scope.space.id, ref);
+      const file = await lookUp();
       const wanted = choose(file);
       if (wanted === null) return { file, opened: null };
       try {

@@ -1,17 +1,15 @@
 import { z } from 'zod';
-import { AppError } from '../../errors/app-error.ts';
-import { sendContent } from '../../http/content.ts';
 import { receiveFile } from '../../http/multipart-upload.ts';
 import { pageMeta } from '../../http/paging.ts';
 import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
-import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
 import { type SpaceSnapshot, scopeOf } from '../access/index.ts';
-import type { DeletedFile } from '../ledger/index.ts';
-import { contentDisposition } from './content-disposition.ts';
+import { showFreed } from './fresh-usage.ts';
 import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
+import { sendFile } from './send-file.router.ts';
+import type { SpaceService } from './space.service.ts';
 import {
   presentDeletedFile,
   presentDeletion,
@@ -21,7 +19,6 @@ import {
 } from './storage.presenter.ts';
 import * as schemas from './storage.schemas.ts';
 import type { StorageService } from './storage.service.ts';
-import type { StoredFile } from './stored-file.ts';
 
 const TAG = 'Storage';
 /** A transfer that took longer is taken in only if its sender still may. */
@@ -33,11 +30,12 @@ export interface StorageRouteDependencies {
   readonly storage: StorageService;
   readonly levels: LevelListing;
   readonly reading: ReadingService;
+  readonly spaces: SpaceService;
   readonly clock: Clock;
 }
 
 /** `/storage`: files by path, for a key's pocket or a user's drive. */
-export function storageRoutes({ storage, levels, reading, clock }: StorageRouteDependencies): Route[] {
+export function storageRoutes({ storage, levels, reading, spaces, clock }: StorageRouteDependencies): Route[] {
   return [
     route({
       method: 'post',
@@ -58,7 +56,7 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
           example: { file: schemas.EXAMPLE_FILE, usage: schemas.EXAMPLE_USAGE },
         },
       },
-      errors: ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'CONFLICT', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, query, context, confirm, req, res }) => {
         const startedAt = performance.now();
         const staged = await receiveFile(req, res, 'file', (part) =>
@@ -129,7 +127,7 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
       tag: TAG,
       summary: 'Delete many files',
       description:
-        'Deletes up to 1000 named files, or all below a prefix; a prefix of more than 1000 files becomes a job.',
+        'Deletes up to 1000 named files, or all below a prefix, into the trash where the space keeps one unless `permanent`; a prefix of more than 1000 files becomes a job.',
       access: 'space:delete',
       body: schemas.bulkDeleteBody,
       bodyLimitBytes: BULK_BODY_BYTES,
@@ -152,13 +150,13 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
       },
       errors: ['BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context, res }) => {
+        const scope = scopeOf(principal, context);
         const outcome =
           'fileNames' in body
-            ? { deletion: await storage.deleteMany(scopeOf(principal, context), body.fileNames) }
-            : await storage.deletePrefix(scopeOf(principal, context), body.prefix);
+            ? { deletion: await storage.deleteMany(scope, body.fileNames, body) }
+            : await storage.deletePrefix(scope, body.prefix, body);
         if ('jobId' in outcome) return accepted('The files are being deleted', { jobId: outcome.jobId });
-        const { deleted } = outcome.deletion;
-        setQuotaHeaders(res, { space: without(principal.space, deleted) });
+        await showFreed(spaces, { principal, res }, outcome.deletion.deleted);
         return ok('Files deleted', presentDeletion(outcome.deletion));
       },
     }),
@@ -218,28 +216,10 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
         },
       },
       errors: ['FILE_NOT_FOUND', 'PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, context, req, res }) => {
-        let answer: ContentAnswer | undefined;
-        const choose = (found: StoredFile) => {
-          answer = negotiateContent(req.method, req.headers, {
-            sizeBytes: found.sizeBytes,
-            etag: found.etag,
-            lastModified: found.modifiedAt,
-          });
-          if (req.method === 'HEAD' || answer.status >= 300) return null;
-          return { range: answer.status === 206 ? answer.range : undefined };
-        };
-        const { file, opened } = await reading.open(scopeOf(principal, context), { path: params.fileName }, { choose });
-        if (!answer) throw new Error('no answer was negotiated');
-        res.setHeaders(new Map(Object.entries(answer.headers)));
-        if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
-        if (answer.status === 416) throw new AppError('RANGE_NOT_SATISFIABLE', { details: { size: file.sizeBytes } });
-        res.status(answer.status);
-        res.setHeader('Content-Type', file.contentType);
-        res.setHeader('Content-Disposition', contentDisposition(file.path, file.contentType, 'auto'));
-        await sendContent(res, opened?.body);
-        return undefined;
-      },
+      handler: ({ principal, params, context, req, res }) =>
+        sendFile({ req, res }, (choose) =>
+          reading.open(scopeOf(principal, context), { path: params.fileName }, { choose }),
+        ),
     }),
     route({
       method: 'get',
@@ -267,9 +247,11 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
       operationId: 'deleteFile',
       tag: TAG,
       summary: 'Delete a file',
-      description: 'The name is free and the usage down at once; the object is removed by a job.',
+      description:
+        'The name is free at once. Where the space keeps a trash, the file lies there and counts until its time is over, unless `permanent`; else the usage is down at once, and a job removes the object.',
       access: 'space:delete',
       params: schemas.fileNameParams,
+      query: schemas.deleteQuery,
       success: {
         200: {
           description: 'What was freed',
@@ -288,9 +270,9 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
         },
       },
       errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, context, res }) => {
-        const gone = await storage.delete(scopeOf(principal, context), { path: params.fileName });
-        setQuotaHeaders(res, { space: without(principal.space, [gone]) });
+      handler: async ({ principal, params, query, context, res }) => {
+        const gone = await storage.delete(scopeOf(principal, context), { path: params.fileName }, query);
+        await showFreed(spaces, { principal, res }, [gone]);
         return ok('File deleted', { ...presentDeletedFile(gone), deletedAt: clock.now().toISOString() });
       },
     }),
@@ -314,13 +296,6 @@ export function storageRoutes({ storage, levels, reading, clock }: StorageRouteD
       handler: async ({ principal }) => ok('Usage', presentQuotaUsage(principal.space)),
     }),
   ];
-}
-
-/** The space as it was when the request was authorized, less what the request has deleted since. */
-function without(space: SpaceSnapshot, deleted: readonly DeletedFile[]): SpaceSnapshot {
-  const freedBytes = deleted.reduce((sum, file) => sum + file.freedBytes, 0);
-  const gone = deleted.filter(({ trashed }) => !trashed);
-  return { ...space, usedBytes: space.usedBytes - freedBytes, usedObjects: space.usedObjects - gone.length };
 }
 
 function livingFiles({ usedObjects, trashObjects, versionObjects }: SpaceSnapshot): number {

@@ -78,6 +78,14 @@ export const linkQuery = z.object({
     .meta({ description: 'Whether a browser saves or shows it', example: 'inline' }),
 });
 
+export const deleteQuery = z.object({
+  permanent: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((text) => text === 'true')
+    .meta({ description: 'Past the trash', example: 'true' }),
+});
+
 /** One object and not a union of two: a union's faults would name no field. */
 export const bulkDeleteBody = z
   .strictObject({
@@ -91,10 +99,11 @@ export const bulkDeleteBody = z
       .pipe(z.string().min(1).max(1024))
       .optional()
       .meta({ description: 'This or `fileNames`', example: 'photos/2026/' }),
+    permanent: z.boolean().default(false).meta({ description: 'Past the trash', example: false }),
   })
-  .transform(({ fileNames, prefix }, context) => {
-    if (fileNames !== undefined && prefix === undefined) return { fileNames };
-    if (prefix !== undefined && fileNames === undefined) return { prefix };
+  .transform(({ fileNames, prefix, permanent }, context) => {
+    if (fileNames !== undefined && prefix === undefined) return { fileNames, permanent };
+    if (prefix !== undefined && fileNames === undefined) return { prefix, permanent };
     const path = prefix === undefined ? 'fileNames' : 'prefix';
     context.addIssue({ code: 'custom', path: [path], message: 'give either fileNames or prefix' });
     return z.NEVER;

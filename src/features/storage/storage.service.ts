@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
 import { AppError } from '../../errors/app-error.ts';
-import type { Clock } from '../../platform/clock/clock.ts';
 import { ObjectNotFoundError } from '../../platform/object-store/errors.ts';
 import {
   checkedName,
@@ -19,12 +18,12 @@ import {
   type FileRef,
   fileExists,
   folderBusy,
-  type LedgerAudit,
   type SpaceScope,
   tooManyFolders,
 } from '../ledger/index.ts';
 import type { FileRepository } from './file.repository.ts';
 import type { FileListingRepository, FilePage } from './file-listing.repository.ts';
+import type { OperationService } from './operation.service.ts';
 import { fileNotFound } from './storage-faults.ts';
 import type { ListQuery, StoredFile } from './stored-file.ts';
 
@@ -33,22 +32,12 @@ const DELETE_BATCH = 1000;
 /** How often a change is tried that others get in the way of. */
 const CHANGE_TRIES = 10;
 
-/** A delete by prefix that is too large for one answer. */
-export interface PrefixDeletion extends LedgerAudit {
-  readonly spaceId: string;
-  readonly prefix: string;
-  /** ISO 8601: what came later stays. */
-  readonly before: string;
-}
-
 export interface StorageDependencies {
   readonly files: FileRepository;
   readonly listing: FileListingRepository;
   readonly fileLedger: FileLedgerRepository;
   readonly ingest: IngestService;
-  readonly clock: Clock;
-  /** Takes a large deletion on as a job; answers the job's id. */
-  readonly enqueuePrefixDeletion: (deletion: PrefixDeletion) => Promise<string>;
+  readonly operations: OperationService;
 }
 
 export interface UploadInput {
@@ -65,6 +54,11 @@ export interface ChangeInput {
   readonly fileName?: string | undefined;
   readonly conflict: ConflictPolicy;
   readonly tags?: readonly string[] | undefined;
+}
+
+export interface DeleteOptions {
+  /** Past the trash. */
+  readonly permanent?: boolean;
 }
 
 export interface Deletion {
@@ -147,63 +141,52 @@ export class StorageService {
     }
   }
 
-  /** Errors: FILE_NOT_FOUND. */
-  async delete(scope: SpaceScope, ref: FileRef): Promise<DeletedFile> {
+  /** Into the trash where the space keeps one, unless `permanent`. Errors: FILE_NOT_FOUND. */
+  async delete(scope: SpaceScope, ref: FileRef, { permanent = false }: DeleteOptions = {}): Promise<DeletedFile> {
     const file = 'path' in ref ? { path: normalizeFileName(ref.path) } : ref;
     const isPossible = 'id' in file || fileNameFault(file.path) === null;
-    const [gone] = isPossible ? await this.#deps.fileLedger.delete(scope.space.id, [file], scope) : [];
+    const [gone] = isPossible
+      ? await this.#deps.fileLedger.delete(scope.space.id, [file], { ...scope, permanent })
+      : [];
     if (!gone) throw fileNotFound(ref);
     return gone;
   }
 
   /** Deletes up to 1000 files in one statement; names that are not there come back as missing. */
-  async deleteMany(scope: SpaceScope, fileNames: readonly string[]): Promise<Deletion> {
+  async deleteMany(
+    scope: SpaceScope,
+    fileNames: readonly string[],
+    { permanent = false }: DeleteOptions = {},
+  ): Promise<Deletion> {
     const names = [...new Set(fileNames.map(normalizeFileName))];
     const [paths, impossible] = partition(names, (name) => fileNameFault(name) === null);
-    const { deleted, missing } = await this.#deletePaths(scope.space.id, paths, scope);
-    return { deleted, missing: [...missing, ...impossible] };
+    if (paths.length === 0) return { deleted: [], missing: impossible };
+    const refs = paths.map((path) => ({ path }));
+    const deleted = await this.#deps.fileLedger.delete(scope.space.id, refs, { ...scope, permanent });
+    const there = new Set(deleted.map(({ path }) => path));
+    return { deleted, missing: [...paths.filter((path) => !there.has(path)), ...impossible] };
   }
 
-  /** Deletes what a prefix covers at once, or, beyond 1000 files, as a job whose id it answers. */
+  /**
+   * Deletes what a prefix covers at once, or, beyond 1000 files, as a job whose id it answers; with a slash at its end,
+   * the folders that this empties too.
+   */
   async deletePrefix(
     scope: SpaceScope,
     prefix: string,
+    { permanent = false }: DeleteOptions = {},
   ): Promise<{ readonly jobId: string } | { readonly deletion: Deletion }> {
-    const { files, clock, enqueuePrefixDeletion } = this.#deps;
+    const { files, fileLedger, operations } = this.#deps;
     const spaceId = scope.space.id;
     const normalized = normalizeFileName(prefix);
-    const before = clock.now();
-    const paths = await files.pathsBelow(spaceId, normalized, before, DELETE_BATCH + 1);
-    if (paths.length <= DELETE_BATCH) return { deletion: await this.#deletePaths(spaceId, paths, scope) };
-    const { actor, origin } = scope;
-    const jobId = await enqueuePrefixDeletion({
-      spaceId,
-      prefix: normalized,
-      before: before.toISOString(),
-      actor,
-      origin,
-    });
-    return { jobId };
-  }
-
-  /** The job behind a large `deletePrefix`, 1000 files a statement; safe to run twice. Answers how many files went. */
-  async runPrefixDeletion(deletion: PrefixDeletion): Promise<number> {
-    const { spaceId, prefix, before, ...audit } = deletion;
-    let count = 0;
-    for (;;) {
-      const paths = await this.#deps.files.pathsBelow(spaceId, prefix, new Date(before), DELETE_BATCH);
-      if (paths.length === 0) return count;
-      const { deleted } = await this.#deletePaths(spaceId, paths, audit);
-      count += deleted.length;
+    const ids = await files.idsBelow(spaceId, normalized, DELETE_BATCH + 1);
+    if (ids.length > DELETE_BATCH) {
+      return { jobId: await operations.beginPrefixDeletion(scope, { prefix: normalized, permanent }) };
     }
-  }
-
-  async #deletePaths(spaceId: string, paths: readonly string[], audit: LedgerAudit): Promise<Deletion> {
-    if (paths.length === 0) return { deleted: [], missing: [] };
-    const refs = paths.map((path) => ({ path }));
-    const deleted = await this.#deps.fileLedger.delete(spaceId, refs, audit);
-    const there = new Set(deleted.map(({ path }) => path));
-    return { deleted, missing: paths.filter((path) => !there.has(path)) };
+    const refs = ids.map((id) => ({ id }));
+    const deleted = refs.length === 0 ? [] : await fileLedger.delete(spaceId, refs, { ...scope, permanent });
+    if (normalized.endsWith('/')) await fileLedger.pruneFolders(spaceId, normalized.slice(0, -1));
+    return { deletion: { deleted, missing: [] } };
   }
 }
 

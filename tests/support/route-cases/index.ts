@@ -3,6 +3,7 @@ import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
 import type { RouteCases } from './route-case.ts';
 import { storageCases } from './storage.ts';
+import { storageChangeCases } from './storage-changes.ts';
 import { systemCases } from './system.ts';
 import { usageCases } from './usage.ts';
 
@@ -14,5 +15,6 @@ export const routeCases: RouteCases = {
   ...apiKeyCases,
   ...adminCases,
   ...storageCases,
+  ...storageChangeCases,
   ...usageCases,
 };

@@ -1,0 +1,14 @@
+/** An older content of a file. */
+export interface FileVersion {
+  readonly id: string;
+  readonly objectKey: string;
+  readonly sizeBytes: number;
+  /** Hex. */
+  readonly sha256: string;
+  readonly etag: string;
+  readonly contentType: string;
+  readonly category: string;
+  /** When this content came, and when another took its place. */
+  readonly uploadedAt: Date;
+  readonly replacedAt: Date;
+}

@@ -1,0 +1,42 @@
+import type { Request, Response } from 'express';
+import { AppError } from '../../errors/app-error.ts';
+import { sendContent } from '../../http/content.ts';
+import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
+import type { OpenedObject } from '../../platform/object-store/object-store.ts';
+import { contentDisposition } from './content-disposition.ts';
+import type { ContentChoice } from './reading.service.ts';
+import type { StoredFile } from './stored-file.ts';
+
+/** Opens what `choose` picks of a file, as `ReadingService.open` does. */
+type Open = (choose: (file: StoredFile) => ContentChoice) => Promise<{
+  readonly file: StoredFile;
+  readonly opened: OpenedObject | null;
+}>;
+
+/**
+ * Answers a GET or HEAD for a file's content: preconditions, one range, and headers under which it can do no harm.
+ * Errors: PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE, and those of `open`.
+ */
+export async function sendFile(
+  { req, res }: { readonly req: Request; readonly res: Response },
+  open: Open,
+): Promise<undefined> {
+  let answer: ContentAnswer | undefined;
+  const { file, opened } = await open((found) => {
+    answer = negotiateContent(req.method, req.headers, {
+      sizeBytes: found.sizeBytes,
+      etag: found.etag,
+      lastModified: found.modifiedAt,
+    });
+    if (req.method === 'HEAD' || answer.status >= 300) return null;
+    return { range: answer.status === 206 ? answer.range : undefined };
+  });
+  if (!answer) throw new Error('no answer was negotiated');
+  res.setHeaders(new Map(Object.entries(answer.headers)));
+  if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
+  if (answer.status === 416) throw new AppError('RANGE_NOT_SATISFIABLE', { details: { size: file.sizeBytes } });
+  res.status(answer.status);
+  res.setHeader('Content-Type', file.contentType);
+  res.setHeader('Content-Disposition', contentDisposition(file.path, file.contentType, 'auto'));
+  await sendContent(res, opened?.body);
+}
