@@ -13,7 +13,13 @@ import {
   TombstoneRepository,
   TombstoneService,
 } from '../../src/features/ledger/index.ts';
-import { FileListingRepository, FileRepository, StorageService } from '../../src/features/storage/index.ts';
+import {
+  FileListingRepository,
+  FileRepository,
+  OperationRepository,
+  OperationService,
+  StorageService,
+} from '../../src/features/storage/index.ts';
 import { systemClock } from '../../src/platform/clock/clock.ts';
 import { newId } from '../../src/platform/crypto/random.ts';
 import { Database } from '../../src/platform/db/database.ts';
@@ -81,6 +87,7 @@ export class SpaceProcess {
     const database = new Database({ url, maxConnections: 12, log });
     const recorder = new AuditRecorder(new AuditLogRepository(database));
     this.database = database;
+    this.uow = new UnitOfWork(database);
     this.store = store;
     this.ledger = new LedgerService({ repository: new LedgerRepository(database), log });
     this.ingest = new IngestService({
@@ -98,11 +105,16 @@ export class SpaceProcess {
       listing: new FileListingRepository(database),
       fileLedger: this.fileLedger,
       ingest: this.ingest,
-      clock: systemClock,
-      enqueuePrefixDeletion: () => Promise.reject(new Error('no prefix here is that large')),
+      operations: new OperationService({
+        uow: this.uow,
+        operations: new OperationRepository(database),
+        fileLedger: this.fileLedger,
+        folderLedger: this.folders,
+        queue: { enqueue: tooLarge, enqueueMany: tooLarge },
+        clock: systemClock,
+      }),
     });
     this.tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
-    this.uow = new UnitOfWork(database);
   }
 
   async close(): Promise<void> {
@@ -339,6 +351,10 @@ export class SpaceMachine {
   async #endOperation(id: string): Promise<void> {
     await this.process.database.prisma.operation.update({ where: { id }, data: { state: 'DONE' } });
   }
+}
+
+async function tooLarge(): Promise<never> {
+  throw new Error('nothing here is large enough for a job');
 }
 
 async function answerOf(work: () => Promise<{ id: string; path: string } | unknown>): Promise<Answer> {
