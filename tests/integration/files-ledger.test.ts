@@ -150,12 +150,13 @@ describe('versions', () => {
 
   it('make ids that sort by time and are UUIDs of version 7', async () => {
     const rows = await ask<{ id: string }>('SELECT ledger_new_id() AS id FROM generate_series(1, 2000)');
-    for (const { id } of rows) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    for (const { id } of rows)
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     const times = rows.map(({ id }) => id.slice(0, 18));
     expect(times).toEqual([...times].sort());
-    expect(Math.abs(Number.parseInt(`${times[0]?.slice(0, 8)}${times[0]?.slice(9, 13)}`, 16) - Date.now())).toBeLessThan(
-      5000,
-    );
+    expect(
+      Math.abs(Number.parseInt(`${times[0]?.slice(0, 8)}${times[0]?.slice(9, 13)}`, 16) - Date.now()),
+    ).toBeLessThan(5000);
   });
 
   it('belong to one file: those of another, or of one in the trash, are not there', async () => {
@@ -174,20 +175,26 @@ describe('versions', () => {
 });
 
 describe('between reserve and commit', () => {
-  it.each(['move', 'delete'] as const)('a file that was to be replaced may %s away: then all has to fit', async (how) => {
-    const machine = await machineOf({ kind: 'DRIVE' }, { bytes: 100, objects: 1 });
-    await upload(machine, 'a.txt', 60);
-    const held = await staged(machine, 'a.txt', 70);
-    expect(await audit(machine)).toMatchObject({ reservedBytes: 10, reservedObjects: 0 });
-    if (how === 'move') await machine.change('a.txt', { fileName: 'b.txt', conflict: 'fail' });
-    else await machine.delete('a.txt');
-    const refusal = await held.commit().catch((error: unknown) => error);
-    expect(refusal).toMatchObject({ code: 'QUOTA_EXCEEDED', details: { limit: 'bytes', requested: 70, reserved: 0 } });
-    await machine.set({ quotaBytes: 1000n });
-    await upload(machine, 'c.txt', 0);
-    expect(await audit(machine)).toMatchObject({ usedBytes: 60, usedObjects: 1, uploads: 0 });
-    await expectSound(machine);
-  });
+  it.each(['move', 'delete'] as const)(
+    'a file that was to be replaced may %s away: then all has to fit',
+    async (how) => {
+      const machine = await machineOf({ kind: 'DRIVE' }, { bytes: 100, objects: 1 });
+      await upload(machine, 'a.txt', 60);
+      const held = await staged(machine, 'a.txt', 70);
+      expect(await audit(machine)).toMatchObject({ reservedBytes: 10, reservedObjects: 0 });
+      if (how === 'move') await machine.change('a.txt', { fileName: 'b.txt', conflict: 'fail' });
+      else await machine.delete('a.txt');
+      const refusal = await held.commit().catch((error: unknown) => error);
+      expect(refusal).toMatchObject({
+        code: 'QUOTA_EXCEEDED',
+        details: { limit: 'bytes', requested: 70, reserved: 0 },
+      });
+      await machine.set({ quotaBytes: 1000n });
+      await upload(machine, 'c.txt', 0);
+      expect(await audit(machine)).toMatchObject({ usedBytes: 60, usedObjects: 1, uploads: 0 });
+      await expectSound(machine);
+    },
+  );
 
   it('says that objects are short where it is objects', async () => {
     const machine = await machineOf({ kind: 'DRIVE' }, { bytes: 1000, objects: 1 });
@@ -393,7 +400,10 @@ describe('a reservation', () => {
     const { ledger } = machine.process;
     const file = { path: 'a', conflict: 'replace', contentType: 'text/plain', bytes: 60 } as const;
     const held = await ledger.reserve(machine.space, file);
-    await database.prisma.upload.updateMany({ where: { spaceId: machine.space.id }, data: { leaseExpiresAt: LONG_AGO } });
+    await database.prisma.upload.updateMany({
+      where: { spaceId: machine.space.id },
+      data: { leaseExpiresAt: LONG_AGO },
+    });
     await expect(ledger.grow(held, 50)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
     await ledger.release(held);
     expect(await audit(machine)).toMatchObject({ reservedBytes: 0, reservedObjects: 0, uploads: 0, faults: [] });
@@ -445,7 +455,10 @@ describe('folders', () => {
   it('move in steps past namesakes, doubling and skipping none', async () => {
     const machine = await machineOf({ kind: 'DRIVE' });
     const names = ['.env', 'a.b/c', 'a.txt', 'b', 'c.tar.gz', 'sub/.env', 'sub/a.txt', 'z'];
-    await uploadAll(machine, names.map((name) => `d/${name}`));
+    await uploadAll(
+      machine,
+      names.map((name) => `d/${name}`),
+    );
     const ids = (await machine.rows()).living.map(({ id }) => id).sort();
     const move = await beginMove(machine, 'd', 'm');
     for (const name of names.slice(0, 6)) await upload(machine, `m/${name}`, 2);
@@ -454,7 +467,16 @@ describe('folders', () => {
     const rows = await machine.rows();
     const moved = rows.living.filter(({ id }) => ids.includes(id)).map(({ path }) => path);
     expect(moved.sort()).toEqual(
-      ['m/.env (1)', 'm/a (2).txt', 'm/a.b/c (1)', 'm/b (1)', 'm/c.tar (1).gz', 'm/sub/.env (1)', 'm/sub/a.txt', 'm/z'].sort(),
+      [
+        'm/.env (1)',
+        'm/a (2).txt',
+        'm/a.b/c (1)',
+        'm/b (1)',
+        'm/c.tar (1).gz',
+        'm/sub/.env (1)',
+        'm/sub/a.txt',
+        'm/z',
+      ].sort(),
     );
     expect(rows.living).toHaveLength(names.length + 7);
     expect(rows.folders).toEqual(['m', 'm/a.b', 'm/sub']);
@@ -578,7 +600,16 @@ describe('folders', () => {
   });
 
   it('are what a path says', async () => {
-    const parents = { a: '', 'a/b': 'a', 'a/b/c.d': 'a/b', 'ä /é': 'ä ', '.../..b': '...', ' / ': ' ', 'a/b\\c': 'a', '': '' };
+    const parents = {
+      a: '',
+      'a/b': 'a',
+      'a/b/c.d': 'a/b',
+      'ä /é': 'ä ',
+      '.../..b': '...',
+      ' / ': ' ',
+      'a/b\\c': 'a',
+      '': '',
+    };
     for (const [path, parent] of Object.entries(parents)) {
       expect(await ask<{ p: string }>('SELECT path_parent($1) AS p', [path])).toEqual([{ p: parent }]);
     }
@@ -694,7 +725,14 @@ describe('processes of the version before', () => {
     const { id: spaceId, prefix } = machine.space;
     const commitOld = async (path: string, bytes: number) => {
       const [uploadId, objectKey] = [newId(), `${prefix}${newId()}`];
-      const item = { id: uploadId, path, conflict: 'replace', object_key: objectKey, content_type: 'text/plain', bytes };
+      const item = {
+        id: uploadId,
+        path,
+        conflict: 'replace',
+        object_key: objectKey,
+        content_type: 'text/plain',
+        bytes,
+      };
       const [reserved] = await ask<{ outcome: string }>('SELECT * FROM ledger_reserve($1, $2, $3)', [
         spaceId,
         JSON.stringify([item]),
@@ -756,7 +794,9 @@ describe('erasing', () => {
       if (row?.n === 0) break;
     }
     const { usedBytes, usedObjects, trashBytes, versionBytes, reservedBytes, reservedObjects } = await audit(machine);
-    expect([usedBytes, usedObjects, trashBytes, versionBytes, reservedBytes, reservedObjects]).toEqual([0, 0, 0, 0, 0, 0]);
+    expect([usedBytes, usedObjects, trashBytes, versionBytes, reservedBytes, reservedObjects]).toEqual([
+      0, 0, 0, 0, 0, 0,
+    ]);
     expect(await machine.differingObjects()).toEqual([]);
     await own.prisma.space.delete({ where: { id: machine.space.id } });
     expect(await own.prisma.folder.count({ where: { spaceId: machine.space.id } })).toBe(0);

@@ -114,14 +114,19 @@ async function inLanes(runs: number, assert: (options: { numRuns: number; seed: 
 describe('a space', () => {
   const minutes = 60_000 * Math.ceil(SEQUENCES / 150);
 
-  it('is what the model says after every step of any sequence, and its objects are its rows', { timeout: minutes }, () =>
-    inLanes(SEQUENCES, (options) =>
-      fc.assert(fc.asyncProperty(settings, stepsUpTo(15), runSequence), { ...options, endOnFailure: false }),
-    ));
+  it(
+    'is what the model says after every step of any sequence, and its objects are its rows',
+    { timeout: minutes },
+    () =>
+      inLanes(SEQUENCES, (options) =>
+        fc.assert(fc.asyncProperty(settings, stepsUpTo(15), runSequence), { ...options, endOnFailure: false }),
+      ),
+  );
 
   it('adds up when two processes do several things at once, and nobody deadlocks', { timeout: minutes }, () =>
     inLanes(ROUNDS, (options) => {
       const together = stepsUpTo(6).filter((steps) => steps.length > 1);
       return fc.assert(fc.asyncProperty(settings, stepsUpTo(8), together, runRound), options);
-    }));
+    }),
+  );
 });

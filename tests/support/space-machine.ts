@@ -216,7 +216,12 @@ export class SpaceMachine {
     return freed === null ? 'gone' : 'ok';
   }
 
-  async set(settings: { trashDays?: number | null; versionsKept?: number; quotaBytes?: bigint; quotaObjects?: bigint }) {
+  async set(settings: {
+    trashDays?: number | null;
+    versionsKept?: number;
+    quotaBytes?: bigint;
+    quotaObjects?: bigint;
+  }) {
     await this.process.database.prisma.space.update({ where: { id: this.space.id }, data: settings });
   }
 

@@ -168,7 +168,8 @@ export class SpaceModel {
   deletePrefix(prefix: string): string[] {
     const gone = this.delete([...this.living.keys()].filter((path) => path.startsWith(prefix)));
     // A prefix that names a folder takes it along.
-    for (const folder of [...this.folders]) if (`${folder}/`.startsWith(prefix) && prefix.endsWith('/')) this.folders.delete(folder);
+    for (const folder of [...this.folders])
+      if (`${folder}/`.startsWith(prefix) && prefix.endsWith('/')) this.folders.delete(folder);
     return gone;
   }
 
