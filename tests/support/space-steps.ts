@@ -132,7 +132,8 @@ export async function takeStep(
   switch (step.kind) {
     case 'upload':
     case 'stage': {
-      const { bytes, content } = contentOf(step.size, (open.seed += 1));
+      open.seed += 1;
+      const { bytes, content } = contentOf(step.size, open.seed);
       const reservationId = open.reservation(step.slot);
       const staged = await machine.stage(step.path, bytes, { ...step, reservationId });
       const reserved = model.reserve({ ...step, content, reservationId });
