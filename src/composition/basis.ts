@@ -31,6 +31,8 @@ export interface CompositionInput {
   readonly version: string;
   /** Cheaper hashes, for tests. */
   readonly bcryptCost?: { readonly password: number; readonly secret: number };
+  /** Smaller limits of what is done with folders at once, for tests. */
+  readonly folderLimits?: { readonly movedFiles: number; readonly deletedFiles: number };
   /** Smaller limits of photo forms, for tests. */
   readonly photoForms?: { readonly budget: ByteBudget; readonly deadlineMs: number };
 }

@@ -47,6 +47,7 @@ import {
   zipRoutes,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
+import { composeDrive } from './drive.ts';
 
 /** What reads the audit log and ends it, and what writes to it outside transactions. */
 export function composeAuditLog({ config, database, clock, queue }: Basis) {
@@ -69,11 +70,12 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const listing = new FileListingRepository(database);
   const folders = new FolderRepository(database);
   const levels = new LevelListing({ files: listing, folders, walk: new FolderWalkRepository(database) });
+  const folderLedger = new FolderLedgerRepository(database, { driveTrashDays });
   const operations = new OperationService({
     uow,
     operations: new OperationRepository(database),
     fileLedger,
-    folderLedger: new FolderLedgerRepository(database, { driveTrashDays }),
+    folderLedger,
     queue,
     clock,
   });
@@ -92,6 +94,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     clock,
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder });
+  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, zips });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {
@@ -108,6 +111,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
       ...operationRoutes(operations),
       ...usageRoutes(usage),
       ...zipRoutes(zips),
+      ...drive.routes,
     ],
   };
 }

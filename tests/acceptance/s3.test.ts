@@ -6,6 +6,7 @@ import { eventually } from '../support/client-eventually.ts';
 import { pump, StreamedUpload } from '../support/client-raw.ts';
 import { S3_SERVER_HINT, type S3Server, startS3Server } from '../support/s3-server.ts';
 import { ServerPlace } from '../support/server-place.ts';
+import { complaints, readZip } from '../support/zip.ts';
 
 const MIB = 1024 * 1024;
 const BUCKET = `acceptance-${randomBytes(6).toString('hex')}`;
@@ -69,6 +70,17 @@ describe.skipIf(s3 === null)(s3 ? 'on an S3 server' : `on an S3 server (${S3_SER
     tampered.pathname += 'x';
     expect((await fetch(tampered)).status).toBe(403);
     expect((await key.client.delete(name)).data.sizeFreed).toBe(size);
+  });
+
+  test('many files come as one ZIP', async () => {
+    const sizes = [0, 1, 65_536, 65_537, 9 * MIB];
+    const contents = sizes.map((size) => randomBytes(size));
+    for (const [i, content] of contents.entries()) await key.client.upload(`zip/${i}`, content);
+    const response = await key.client.fetch('POST', '/storage/files/zip', { json: { prefix: 'zip/' } });
+    expect(response.status).toBe(200);
+    const zip = Buffer.from(await response.arrayBuffer());
+    expect(readZip(zip).map(({ content }, i) => contents[i]?.equals(content))).toEqual(sizes.map(() => true));
+    expect(complaints(zip)).toEqual([]);
   });
 
   test('of unknown length it streams in parts, and what is refused leaves nothing in the bucket', async () => {

@@ -119,6 +119,24 @@ describe('a large deletion by prefix', () => {
     expect(entries.every(({ actorType, requestId }) => actorType === 'key' && requestId !== null)).toBe(true);
   });
 
+  it('takes no file that was there but elsewhere when it began', async () => {
+    await pocket.settings({ trashDays: 9 });
+    const { id: trashed } = await pocket.put('many/a.txt');
+    await pocket.call('delete', pocket.file('many/a.txt')).expect(200);
+    await pocket.put('other.txt');
+    await seed(pocket, 'many/', 1001);
+    const id = await begin(pocket, 'many/');
+    const replies = [
+      await pocket.call('patch', pocket.file('other.txt'), { fileName: 'many/b.txt' }),
+      await pocket.call('post', `/trash/${trashed}/restore`, {}),
+    ];
+    expect(replies.map(({ body }) => body.error?.code)).toEqual(['CONFLICT', 'CONFLICT']);
+    await run(id);
+    await pocket.call('patch', pocket.file('other.txt'), { fileName: 'many/b.txt' }).expect(200);
+    await pocket.call('post', `/trash/${trashed}/restore`, {}).expect(200);
+    expect(await living(pocket, 'many/')).toBe(2);
+  });
+
   it('counts each file once, however many run it', async () => {
     await seed(pocket, 'many/', 3001);
     const id = await begin(pocket, 'many/');

@@ -192,11 +192,11 @@ export interface Site {
 
 /**
  * Starts a service of one process, on a clock that can be moved; without rate limits unless `environment` sets them, and
- * with jobs running unless told otherwise; `photoForms` are smaller limits of photo forms.
+ * with jobs running unless told otherwise; `photoForms` and `folderLimits` are smaller limits.
  */
 export async function startAccounts(
   environment: Readonly<Record<string, string>> = {},
-  { workers: firstWorks = true, ...options }: Pick<TestAppOptions, 'workers' | 'photoForms'> = {},
+  { workers: firstWorks = true, ...options }: Pick<TestAppOptions, 'workers' | 'photoForms' | 'folderLimits'> = {},
 ): Promise<Site> {
   const database = await createTestDatabase();
   const clock = new MovableClock();

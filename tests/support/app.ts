@@ -37,6 +37,8 @@ export interface TestAppOptions {
   readonly clock?: Clock;
   /** Smaller limits of photo forms. */
   readonly photoForms?: CompositionInput['photoForms'];
+  /** Smaller limits of what is done with folders at once. */
+  readonly folderLimits?: CompositionInput['folderLimits'];
   /** Whether jobs run. */
   readonly workers?: boolean;
   /** Of the caller, who drops it; else the app has one of its own. */
@@ -67,6 +69,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     version: '0.0.0-test',
     bcryptCost: CHEAP,
     ...(options.photoForms && { photoForms: options.photoForms }),
+    ...(options.folderLimits && { folderLimits: options.folderLimits }),
   });
   await composition.queue.start({ workers, supervise: workers });
   const app = appOf(composition, config, infrastructure);

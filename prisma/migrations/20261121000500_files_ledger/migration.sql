@@ -425,32 +425,41 @@ LANGUAGE sql AS $$
   ON CONFLICT (object_key) DO UPDATE SET due_at = now();
 $$;
 
--- Whether a large move or delete is still taking files from where a path leads: what came there meanwhile would be taken
--- along. p_whole: the path is a folder that is to go with all below it, so that nothing may be on the way there either.
-CREATE FUNCTION ledger_busy(p_space_id uuid, p_path text, p_whole boolean) RETURNS boolean
+-- Whether a large move or delete is still taking files from where a path leads: what comes there would be taken along. p_what:
+-- new (a delete leaves what is newer than itself; a move must not have it take the name of what still has to go)
+-- | moved (is as old as it was) | folder (with all below: neither may anything be on its way there).
+CREATE FUNCTION ledger_busy(p_space_id uuid, p_path text, p_what text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT EXISTS (
     SELECT 1 FROM operations o
-    CROSS JOIN LATERAL (VALUES (o.params->>'from' || '/'), (o.params->>'prefix'), (CASE WHEN p_whole THEN o.params->>'to' || '/' END)) place(prefix)
+    CROSS JOIN LATERAL (VALUES
+      (o.params->>'from' || '/'),
+      (CASE WHEN p_what <> 'new' THEN o.params->>'prefix' END),
+      (CASE WHEN p_what = 'folder' THEN o.params->>'to' || '/' END)
+    ) place(prefix)
     WHERE o.space_id = p_space_id AND o.state IN ('QUEUED', 'RUNNING')
       AND (starts_with(p_path || '/', place.prefix) OR starts_with(place.prefix, p_path || '/'))
   )
 $$;
 
 -- Makes the folders that a path of a drive lies in. Answers null, or why nothing may come there: folders (the drive may have
--- no more: as many as objects, and always a thousand) | busy. The space is locked.
-CREATE FUNCTION ledger_make_parents(p_space_id uuid, p_kind "SpaceKind", p_path text) RETURNS text
+-- no more: as many as objects, and always a thousand) | busy. p_what: see `ledger_busy`. The space is locked.
+CREATE FUNCTION ledger_make_parents(p_space_id uuid, p_kind "SpaceKind", p_path text, p_what text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
   v_parent text := path_parent(p_path);
   v_missing text[] := '{}';
   v_id uuid;
 BEGIN
-  IF p_kind <> 'DRIVE' THEN
+  -- A pocket has no folders, and a new file nothing to fear there.
+  IF p_kind <> 'DRIVE' AND p_what = 'new' THEN
     RETURN NULL;
   END IF;
-  IF ledger_busy(p_space_id, p_path, false) THEN
+  IF ledger_busy(p_space_id, p_path, p_what) THEN
     RETURN 'busy';
+  END IF;
+  IF p_kind <> 'DRIVE' THEN
+    RETURN NULL;
   END IF;
   WHILE v_parent <> '' LOOP
     SELECT id INTO v_id FROM folders WHERE space_id = p_space_id AND path = v_parent;
@@ -583,7 +592,7 @@ BEGIN
     ELSIF NOT v_fits THEN
       outcome := 'refused';
     ELSE
-      outcome := coalesce(ledger_make_parents(p_space_id, v_space.kind, path), 'committed');
+      outcome := coalesce(ledger_make_parents(p_space_id, v_space.kind, path, 'new'), 'committed');
     END IF;
 
     SELECT * INTO v_freed FROM ledger_give_back(
@@ -848,9 +857,7 @@ BEGIN
         RETURN;
       END IF;
     END IF;
-    -- In a pocket only what is older than a deletion under way would be taken along: uploads need not wait, this must.
-    outcome := CASE WHEN v_kind <> 'DRIVE' AND ledger_busy(p_space_id, v_to, false) THEN 'busy'
-      ELSE ledger_make_parents(p_space_id, v_kind, v_to) END;
+    outcome := ledger_make_parents(p_space_id, v_kind, v_to, 'moved');
     IF outcome IS NOT NULL THEN
       RETURN NEXT;
       RETURN;
@@ -907,8 +914,7 @@ BEGIN
       RETURN NEXT;
       CONTINUE;
     END IF;
-    outcome := CASE WHEN v_kind <> 'DRIVE' AND ledger_busy(p_space_id, path, false) THEN 'busy'
-      ELSE ledger_make_parents(p_space_id, v_kind, path) END;
+    outcome := ledger_make_parents(p_space_id, v_kind, path, 'moved');
     IF outcome IS NOT NULL THEN
       RETURN NEXT;
       CONTINUE;
@@ -1013,7 +1019,7 @@ BEGIN
   IF folder_id IS NOT NULL THEN
     outcome := 'exists';
   ELSE
-    outcome := coalesce(ledger_make_parents(p_space_id, 'DRIVE', p_path || '/x'), 'made');
+    outcome := coalesce(ledger_make_parents(p_space_id, 'DRIVE', p_path || '/x', 'new'), 'made');
   END IF;
   IF outcome = 'made' THEN
     SELECT id INTO folder_id FROM folders WHERE space_id = p_space_id AND path = p_path;
@@ -1072,7 +1078,7 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
-  IF ledger_busy(p_space_id, v_from, true) OR ledger_busy(p_space_id, p_to, true) OR EXISTS (
+  IF ledger_busy(p_space_id, v_from, 'folder') OR ledger_busy(p_space_id, p_to, 'folder') OR EXISTS (
     -- Left by an operation that has failed.
     SELECT 1 FROM files f WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= p_to || '/' AND f.path < p_to || '0'
   ) THEN
@@ -1090,7 +1096,7 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
-  outcome := ledger_make_parents(p_space_id, 'DRIVE', p_to);
+  outcome := ledger_make_parents(p_space_id, 'DRIVE', p_to, 'folder');
   IF outcome IS NOT NULL THEN
     RETURN NEXT;
     RETURN;
@@ -1139,7 +1145,7 @@ BEGIN
     SELECT parent, count(*) AS files FROM moved GROUP BY parent
   LOOP
     -- The folders have gone ahead; one that seemed empty may have been removed since.
-    PERFORM ledger_make_parents(p_space_id, 'DRIVE', v_file.parent || '/x');
+    PERFORM ledger_make_parents(p_space_id, 'DRIVE', v_file.parent || '/x', 'new');
     v_moved := v_moved + v_file.files;
   END LOOP;
   IF v_moved > 0 THEN
@@ -1179,7 +1185,7 @@ BEGIN
     outcome := CASE WHEN v_path IS NULL THEN 'gone' ELSE 'stale' END;
     RETURN NEXT;
     RETURN;
-  ELSIF ledger_busy(p_space_id, v_path, true) THEN
+  ELSIF ledger_busy(p_space_id, v_path, 'folder') THEN
     outcome := 'busy';
     RETURN NEXT;
     RETURN;

@@ -1,7 +1,8 @@
 import type { Sealed } from '../../platform/crypto/seal.ts';
 import { BatchLoader } from '../../platform/db/batch-loader.ts';
 import type { Database, Statement } from '../../platform/db/database.ts';
-import type { Permission, SpaceSnapshot } from './principal.ts';
+import type { Permission } from './principal.ts';
+import type { SpaceSnapshot } from './space.ts';
 
 /** What the two look-ups answer as one JSON value: half the cost, for the driver, of eighteen columns a row. */
 interface SpaceJson extends Omit<SpaceSnapshot, 'updatedAt'> {

@@ -8,6 +8,5 @@ export {
   type Permission,
   type Principal,
   type PrincipalFor,
-  type SpaceSnapshot,
 } from './principal.ts';
-export { scopeOf } from './space-scope.ts';
+export type { QuotaCounters, SpaceCounters, SpaceSnapshot } from './space.ts';

@@ -1,4 +1,4 @@
-import type { SpaceCounters } from '../ledger/index.ts';
+import type { SpaceSnapshot } from './space.ts';
 
 /** What a key may do in its pocket; a user may do all of it in the own drive. */
 export const PERMISSIONS = ['read', 'write', 'delete', 'list'] as const;
@@ -17,18 +17,6 @@ export type Access =
   | 'space:any'
   | 'space:read+write'
   | `space:${Permission}`;
-
-/** A space's row as it stood when the request was authorized. */
-export interface SpaceSnapshot extends SpaceCounters {
-  readonly id: string;
-  readonly kind: 'KEY' | 'DRIVE';
-  readonly prefix: string;
-  /** How long deleted files stay, in days; null: as the server does for this kind. */
-  readonly trashDays: number | null;
-  /** How many older contents of each file stay. */
-  readonly versionsKept: number;
-  readonly updatedAt: Date;
-}
 
 export interface UserPrincipal {
   readonly kind: 'user';

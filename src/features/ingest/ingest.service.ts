@@ -5,6 +5,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
+import type { SpaceCounters } from '../access/index.ts';
 import type {
   CommitInput,
   CommitPlace,
@@ -12,7 +13,6 @@ import type {
   ConflictPolicy,
   LedgerService,
   Reservation,
-  SpaceCounters,
   SpaceScope,
 } from '../ledger/index.ts';
 import { ANNOUNCED_SLACK_BYTES, prepend, readHead } from './body-head.ts';
@@ -287,11 +287,11 @@ export class IngestService {
   }
 }
 
-/** The name as a path in a space. Errors: VALIDATION_FAILED. */
-export function checkedName(fileName: string): string {
+/** The name as a path in a space; `field` is what the caller calls it. Errors: VALIDATION_FAILED. */
+export function checkedName(fileName: string, field = 'fileName'): string {
   const path = normalizeFileName(fileName);
   const fault = fileNameFault(path);
-  if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: 'fileName', message: fault }] });
+  if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: field, message: fault }] });
   return path;
 }
 

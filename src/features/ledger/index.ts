@@ -13,11 +13,11 @@ export {
   type FileRef,
   type LedgerAudit,
   type RestoreInput,
-  type SpaceCounters,
   type SpaceScope,
 } from './ledger.ts';
 export { type AuditColumns, auditColumns, auditOfColumns } from './ledger-audit.ts';
 export { fileExists, folderBusy, quotaExceeded, tooManyFolders } from './ledger-faults.ts';
 export { ReservationRepository } from './reservation.repository.ts';
+export { scopeOf } from './space-scope.ts';
 export { TombstoneRepository } from './tombstone.repository.ts';
 export { TombstoneService } from './tombstone.service.ts';

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors/app-error.ts';
-import type { QuotaCounters } from './ledger.ts';
+import type { QuotaCounters } from '../access/index.ts';
 
 /** QUOTA_EXCEEDED with what was short, bytes or objects. */
 export function quotaExceeded(counters: QuotaCounters, requestedBytes: number, requestedObjects: number): AppError {

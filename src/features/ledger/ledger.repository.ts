@@ -1,14 +1,7 @@
 import { newId } from '../../platform/crypto/random.ts';
 import type { Database } from '../../platform/db/database.ts';
-import type {
-  CommitInput,
-  CommitOutcome,
-  GrowOutcome,
-  QuotaCounters,
-  ReserveInput,
-  ReserveOutcome,
-  SpaceCounters,
-} from './ledger.ts';
+import type { QuotaCounters, SpaceCounters } from '../access/index.ts';
+import type { CommitInput, CommitOutcome, GrowOutcome, ReserveInput, ReserveOutcome } from './ledger.ts';
 import { auditColumns } from './ledger-audit.ts';
 
 interface CounterColumns {

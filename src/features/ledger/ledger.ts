@@ -1,27 +1,9 @@
+import type { QuotaCounters, SpaceCounters } from '../access/index.ts';
 import type { AuditActor, AuditOrigin } from '../audit/index.ts';
 
 /** What to do when the name is taken: replace the content, take another name, or refuse. */
 export const CONFLICT_POLICIES = ['replace', 'keepBoth', 'fail'] as const;
 export type ConflictPolicy = (typeof CONFLICT_POLICIES)[number];
-
-/** What a quota allows and what of it is taken. Bytes and counts are whole numbers below 2^53. */
-export interface QuotaCounters {
-  readonly quotaBytes: number;
-  readonly quotaObjects: number;
-  readonly usedBytes: number;
-  readonly usedObjects: number;
-  readonly reservedBytes: number;
-  readonly reservedObjects: number;
-}
-
-/** A space's counters as one statement left them. */
-export interface SpaceCounters extends QuotaCounters {
-  /** Parts of used: what lies in the trash, and what is an older content of a file. */
-  readonly trashBytes: number;
-  readonly trashObjects: number;
-  readonly versionBytes: number;
-  readonly versionObjects: number;
-}
 
 export interface ReserveInput {
   readonly uploadId: string;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
-import { assertMay, scopeOf } from '../access/index.ts';
+import { assertMay } from '../access/index.ts';
+import { scopeOf } from '../ledger/index.ts';
 import { changeBody, copyBody } from './change.schemas.ts';
 import { freshUsage } from './fresh-usage.ts';
 import type { SpaceService } from './space.service.ts';

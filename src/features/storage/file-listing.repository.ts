@@ -23,12 +23,15 @@ const SORT_COLUMN = { name: 'path', date: 'uploaded_at', size: 'size_bytes' } as
   string
 >;
 
-/** How many files a filtered page looks at in the list's own order before it asks the index of filters. */
-const WINDOW = 4_000;
-/** The same where that index finds too many as well: a short page is the answer then. */
-const LAST_WINDOW = 16_000;
-/** How many matches may be sorted for a page, and how long it may take to find them. */
-const MATCHES = 10_000;
+/**
+ * How many files a filtered page looks at in the list's own order, for each entry that it may have: first so many; then, where
+ * some of them matched, so many that an even spread fills the page.
+ */
+const WINDOW = 20;
+const WIDE_WINDOW = 160;
+const WIDE_WINDOWS = 4;
+/** How many matches may be sorted for a page instead, and how long it may take to find them. */
+const MATCHES = 6_500;
 const MATCHING_MS = 200;
 
 /** Answers the placeholder of a value. */
@@ -48,14 +51,20 @@ export class FileListingRepository {
    */
   async list(spaceId: string, query: FileQuery): Promise<FilePage> {
     if (isServedBySort(query)) return this.#walk(spaceId, query);
-    const first = await this.#filter(spaceId, query, WINDOW);
-    if (first.isComplete) return first.page;
-    // Many nearby: the next ones are as well.
-    if (first.page.files.length >= query.limit / 4) {
-      const wider = await this.#filter(spaceId, query, LAST_WINDOW);
-      if (wider.isComplete) return wider.page;
+    const near = await this.#filter(spaceId, query, WINDOW * query.limit);
+    if (near.isComplete) return near.page;
+    const isFrequent = near.page.files.length >= (query.limit * WINDOW) / WIDE_WINDOW;
+    const matched = isFrequent ? null : await this.#match(spaceId, query);
+    return matched ?? this.#filterWidely(spaceId, query);
+  }
+
+  /** Goes on until something matches, so far as one answer may. */
+  async #filterWidely(spaceId: string, query: FileQuery): Promise<FilePage> {
+    for (let cursor = query.cursor, n = 1; ; n += 1) {
+      const { page, isComplete } = await this.#filter(spaceId, { ...query, cursor }, WIDE_WINDOW * query.limit);
+      if (isComplete || page.files.length > 0 || n === WIDE_WINDOWS) return page;
+      cursor = page.nextCursor ?? undefined;
     }
-    return (await this.#match(spaceId, query)) ?? (await this.#filter(spaceId, query, LAST_WINDOW)).page;
   }
 
   /** Every file of the list is one of the page. */
@@ -74,7 +83,7 @@ export class FileListingRepository {
       WHERE ${walked(query, bind)} ORDER BY ${orderBy(query)} LIMIT ${bind(window)}`;
     const filters = conditions(query, bind, false).join(' AND ');
     const text = `SELECT * FROM (SELECT *, (${filters}) AS matches FROM (${inner}) walked) seen
-      WHERE matches OR n = ${bind(window)} ORDER BY n LIMIT ${bind(query.limit + 1)}`;
+      WHERE matches OR n = ${bind(window)} ORDER BY ${orderBy(query)} LIMIT ${bind(query.limit + 1)}`;
     const statement = { name: `files_filter_${shapeOf(query)}`, text };
     const rows = await this.#database.query<FileRow & { n: number; matches: boolean }>(statement, values);
     const last = rows.at(-1);
@@ -93,7 +102,8 @@ export class FileListingRepository {
     const filters = conditions(query, bind, true).join(' AND ');
     const sortColumn = SORT_COLUMN[query.sort];
     const text = `WITH found AS MATERIALIZED (
-        SELECT id, ${sortColumn} FROM files WHERE ${walked(query, bind)} AND ${filters} LIMIT ${bind(MATCHES + 1)}
+        SELECT id, ${sortColumn} FROM files
+        WHERE ${walked(query, bind, true)} AND ${filters} LIMIT ${bind(MATCHES + 1)}
       ), page AS MATERIALIZED (
         SELECT id FROM found ORDER BY ${orderBy(query)} LIMIT ${bind(query.limit + 1)}
       ) SELECT ${FILE_COLUMNS}, (SELECT count(*) FROM found) AS total FROM files WHERE id IN (SELECT id FROM page)
@@ -112,11 +122,15 @@ function orderBy({ sort, order }: FileQuery): string {
   return sort === 'name' ? `path ${order}` : `${SORT_COLUMN[sort]} ${order}, id ${order}`;
 }
 
-/** What the index of the sort order finds by itself: the space or folder, and what comes behind the cursor. */
-function walked(query: FileQuery, bind: Bind): string {
+/**
+ * What the index of the sort order finds by itself: the space or folder, and what comes behind the cursor. `cheaply`: for
+ * what another index has found.
+ */
+function walked(query: FileQuery, bind: Bind, cheaply = false): string {
   const { sort, order, folder, cursor } = query;
   const found = ['space_id = $1', 'deleted_at IS NULL'];
-  if (folder !== undefined) found.push(`path_folder_key(path) = ${bind(folderKey(folder))}`);
+  if (folder !== undefined && cheaply) found.push(...directlyIn(folder, bind));
+  else if (folder !== undefined) found.push(`path_folder_key(path) = ${bind(folderKey(folder))}`);
   if (sort === 'name' && hasPrefix(query)) found.push(...prefixed(query.prefix, bind));
   const comparison = order === 'asc' ? '>' : '<';
   if (cursor !== undefined && sort === 'name') {
@@ -139,6 +153,13 @@ function conditions(query: FileQuery, bind: Bind, indexed: boolean): string[] {
   if (category !== undefined) found.push(`category = ${bind(category)}`);
   if (tag !== undefined) found.push(indexed ? `tag_terms(tags) @> ARRAY[${bind(tag)}]` : hasTag(tag, bind));
   return found;
+}
+
+/** The same as by `path_folder_key`, which takes long for each file that the index does not have it for. */
+function directlyIn(folder: string, bind: Bind): string[] {
+  if (folder === '') return [`strpos(path, '/') = 0`];
+  const start = `${folder}/`;
+  return [`starts_with(path, ${bind(start)})`, `strpos(substr(path, ${bind(Array.from(start).length + 1)}), '/') = 0`];
 }
 
 /** As `tag_terms` has it: the tag itself, or the key of one with a value. */

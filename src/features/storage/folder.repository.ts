@@ -24,7 +24,7 @@ export interface ChildrenQuery {
   readonly cursor?: string | undefined;
 }
 
-interface FolderRow {
+export interface FolderRow {
   readonly id: string;
   readonly space_id: string;
   readonly parent_id: string | null;
@@ -32,7 +32,8 @@ interface FolderRow {
   readonly created_at: Date;
 }
 
-const COLUMNS = 'id, space_id, parent_id, path, created_at';
+/** Of a `FolderRow`. */
+export const COLUMNS = 'id, space_id, parent_id, path, created_at';
 
 const FIND = { name: 'folders_find', text: `SELECT ${COLUMNS} FROM folders WHERE space_id = $1 AND id = $2` };
 
@@ -97,7 +98,7 @@ function positionOf(folder: Folder, sort: 'name' | 'date'): (string | number)[] 
   return sort === 'name' ? [folder.path] : [folder.createdAt.getTime(), folder.id];
 }
 
-function toFolder(row: FolderRow): Folder {
+export function toFolder(row: FolderRow): Folder {
   return {
     id: row.id,
     spaceId: row.space_id,

@@ -1,23 +1,41 @@
 export { AnalyticsRepository } from './analytics.repository.ts';
 export { changeRoutes } from './change.router.ts';
-export { FileRepository } from './file.repository.ts';
+export { FILE_COLUMNS, FileRepository, type FileRow, toFile } from './file.repository.ts';
 export { FileListingRepository } from './file-listing.repository.ts';
-export { type Folder, FolderRepository } from './folder.repository.ts';
+export {
+  COLUMNS as FOLDER_COLUMNS,
+  type Folder,
+  FolderRepository,
+  type FolderRow,
+  toFolder,
+} from './folder.repository.ts';
 export { FolderWalkRepository } from './folder-walk.repository.ts';
 export { type FolderPage, type FolderQuery, LevelListing } from './level-listing.ts';
 export { OperationRepository } from './operation.repository.ts';
 export { operationRoutes } from './operation.router.ts';
 export { OperationService } from './operation.service.ts';
 export { runOperationJob } from './operation.ts';
-export { ReadingService } from './reading.service.ts';
+export { type ContentChoice, type LinkInput, ReadingService } from './reading.service.ts';
+export { sendFile } from './send-file.router.ts';
 export { SpaceRepository } from './space.repository.ts';
 export { spaceRoutes } from './space.router.ts';
 export { SpaceService } from './space.service.ts';
 export { purgeTrashJob, registerStorageJobs } from './storage.jobs.ts';
-export { presentQuotaUsage, presentUsage } from './storage.presenter.ts';
+export { presentFile, presentQuotaUsage, presentUsage } from './storage.presenter.ts';
 export { storageRoutes } from './storage.router.ts';
-export { EXAMPLE_USAGE, EXAMPLE_USAGE_DATA, usage, usageData } from './storage.schemas.ts';
-export { StorageService } from './storage.service.ts';
+export {
+  EXAMPLE_FILE,
+  EXAMPLE_USAGE,
+  EXAMPLE_USAGE_DATA,
+  file as fileSchema,
+  linkQuery,
+  tagArray,
+  uploadQuery,
+  usage,
+  usageData,
+} from './storage.schemas.ts';
+export { StorageService, type UploadInput } from './storage.service.ts';
+export type { StoredFile } from './stored-file.ts';
 export { TrashRepository } from './trash.repository.ts';
 export { trashRoutes } from './trash.router.ts';
 export { TrashService } from './trash.service.ts';

@@ -90,7 +90,10 @@ export class LevelListing {
     // Where folders fill the page, this asks only whether any file follows.
     const found = await this.#deps.files.list(spaceId, { ...query, folder: path, cursor, limit: Math.max(room, 1) });
     const files = found.files.slice(0, room);
-    if (room === 0) return { folders, files, nextCursor: found.files.length > 0 ? encodeCursor(['files', '']) : null };
+    if (room === 0) {
+      const more = found.files.length > 0 || found.nextCursor !== null;
+      return { folders, files, nextCursor: more ? encodeCursor(['files', '']) : null };
+    }
     return { folders, files, nextCursor: found.nextCursor === null ? null : encodeCursor(['files', found.nextCursor]) };
   }
 }

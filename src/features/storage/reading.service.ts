@@ -7,7 +7,7 @@ import type {
 } from '../../platform/object-store/object-store.ts';
 import type { AuditRecorder } from '../audit/index.ts';
 import type { FileRef, SpaceScope } from '../ledger/index.ts';
-import { contentDisposition, type Disposition } from './content-disposition.ts';
+import { contentDisposition, type Disposition, servedType } from './content-disposition.ts';
 import { fileNotFound } from './storage-faults.ts';
 import type { StoredFile } from './stored-file.ts';
 
@@ -52,10 +52,12 @@ export class ReadingService {
   ): Promise<{ readonly file: StoredFile; readonly request: PresignedRequest }> {
     const { store, recorder } = this.#deps;
     const file = await this.getFile(space.id, ref);
+    // The disk store's URLs are ours and say nosniff; those of S3 cannot.
+    const wanted = disposition !== 'attachment' && store.kind === 's3' ? 'media' : disposition;
     const request = await store.presignGet(file.objectKey, {
       expiresInSeconds,
-      contentType: file.contentType,
-      contentDisposition: contentDisposition(file.path, file.contentType, disposition),
+      contentType: servedType(file.contentType),
+      contentDisposition: contentDisposition(file.path, file.contentType, wanted),
       publicOrigin,
     });
     await recorder.record({

@@ -3,7 +3,7 @@ import { AppError } from '../../errors/app-error.ts';
 import { sendContent } from '../../http/content.ts';
 import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
 import type { OpenedObject } from '../../platform/object-store/object-store.ts';
-import { contentDisposition } from './content-disposition.ts';
+import { contentDisposition, servedType } from './content-disposition.ts';
 import type { ContentChoice } from './reading.service.ts';
 import type { StoredFile } from './stored-file.ts';
 
@@ -36,7 +36,10 @@ export async function sendFile(
   if (answer.status === 412) throw new AppError('PRECONDITION_FAILED');
   if (answer.status === 416) throw new AppError('RANGE_NOT_SATISFIABLE', { details: { size: file.sizeBytes } });
   res.status(answer.status);
-  res.setHeader('Content-Type', file.contentType);
-  res.setHeader('Content-Disposition', contentDisposition(file.path, file.contentType, 'auto'));
+  // A 304 speaks of what the client has, and says no more than that it is still so (RFC 9110 section 15.4.5).
+  if (answer.status !== 304) {
+    res.setHeader('Content-Type', servedType(file.contentType));
+    res.setHeader('Content-Disposition', contentDisposition(file.path, file.contentType, 'auto'));
+  }
   await sendContent(res, opened?.body);
 }

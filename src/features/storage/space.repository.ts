@@ -1,6 +1,6 @@
 import type { Database } from '../../platform/db/database.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
-import type { SpaceCounters } from '../ledger/index.ts';
+import type { SpaceCounters } from '../access/index.ts';
 
 /** A space's counters, and when they last changed. */
 export interface SpaceUsage extends SpaceCounters {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ok, type Route, route } from '../../http/route.ts';
-import { scopeOf } from '../access/index.ts';
+import { scopeOf } from '../ledger/index.ts';
 import { EXAMPLE_SETTINGS, settings, settingsBody } from './space.schemas.ts';
 import type { SpaceService } from './space.service.ts';
 

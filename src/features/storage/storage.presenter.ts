@@ -1,6 +1,6 @@
-import type { SpaceSnapshot } from '../access/index.ts';
+import type { SpaceCounters, SpaceSnapshot } from '../access/index.ts';
 import type { IngestedFile } from '../ingest/index.ts';
-import type { DeletedFile, SpaceCounters } from '../ledger/index.ts';
+import type { DeletedFile } from '../ledger/index.ts';
 import type { Deletion } from './storage.service.ts';
 import type { StoredFile } from './stored-file.ts';
 

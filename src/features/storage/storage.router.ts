@@ -4,7 +4,8 @@ import { pageMeta } from '../../http/paging.ts';
 import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
-import { type SpaceSnapshot, scopeOf } from '../access/index.ts';
+import type { SpaceSnapshot } from '../access/index.ts';
+import { scopeOf } from '../ledger/index.ts';
 import { showFreed } from './fresh-usage.ts';
 import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
@@ -90,7 +91,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
       tag: TAG,
       summary: 'List files',
       description:
-        'A page of the files in the space. With `delimiter=/` one level of names: first its `folders`, on as many pages as they need, then its files.',
+        'A page of the files in the space. With `delimiter=/` one level of names: first its `folders`, on as many pages as they need, then its files. A filtered page may be short, even empty, while `nextCursor` leads on.',
       access: 'space:list',
       query: schemas.listQuery,
       success: {

@@ -56,6 +56,14 @@ export interface ChangeInput {
   readonly tags?: readonly string[] | undefined;
 }
 
+/** Where a copy goes. */
+export interface CopyTarget {
+  readonly to: string;
+  readonly conflict: ConflictPolicy;
+  /** The folder that `to` lies in, for callers that go by ids; CONFLICT when it is elsewhere by then. */
+  readonly folderId?: string | undefined;
+}
+
 export interface DeleteOptions {
   /** Past the trash. */
   readonly permanent?: boolean;
@@ -125,15 +133,11 @@ export class StorageService {
    * Copies a file inside the store, which costs its size on the quota.
    * Errors: FILE_NOT_FOUND, VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS.
    */
-  async copy(
-    scope: SpaceScope,
-    from: FileRef,
-    { to, conflict }: { readonly to: string; readonly conflict: ConflictPolicy },
-  ): Promise<IngestedFile> {
+  async copy(scope: SpaceScope, from: FileRef, { to, conflict, folderId }: CopyTarget): Promise<IngestedFile> {
     for (let attempt = 1; ; attempt += 1) {
       const source = await this.getFile(scope.space.id, from);
       try {
-        return await this.#deps.ingest.copy({ scope, source, fileName: to, conflict, tags: source.tags });
+        return await this.#deps.ingest.copy({ scope, source, fileName: to, conflict, tags: source.tags, folderId });
       } catch (error) {
         // Replaced or deleted between the look-up and the copy: looked up again.
         if (!(error instanceof ObjectNotFoundError) || attempt === CHANGE_TRIES) throw error;

@@ -10,7 +10,7 @@ it.each([
   ['a month of growth', 3000, 300, 400, 300],
   ['a young space from its beginning', 1000, 100, 10, 100],
   ['a new space as if it were a day old', 1000, 100, 0.001, 10],
-  ['less than a day left', 10, 300, 400, 0],
+  ['less than a day left', 9, 300, 400, 0],
   ['nothing left', 0, -5, 400, 0],
   ['more used than allowed', -10, 5, 400, 0],
   ['no growth', 1000, 0, 400, null],

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ok, type Route, route } from '../../http/route.ts';
-import { scopeOf } from '../access/index.ts';
+import { scopeOf } from '../ledger/index.ts';
 import type { FileVersion } from './file-version.ts';
 import { freshUsage } from './fresh-usage.ts';
 import type { ReadingService } from './reading.service.ts';

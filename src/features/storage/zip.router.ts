@@ -1,7 +1,8 @@
 import { create } from 'content-disposition';
 import { sendContent } from '../../http/content.ts';
 import { type Route, route } from '../../http/route.ts';
-import { assertMay, scopeOf } from '../access/index.ts';
+import { assertMay } from '../access/index.ts';
+import { scopeOf } from '../ledger/index.ts';
 import { zipBody } from './zip.schemas.ts';
 import type { ZipService } from './zip.service.ts';
 

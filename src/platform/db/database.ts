@@ -16,6 +16,9 @@ export interface DatabaseOptions {
 }
 
 const QUERY_TIMEOUT_MS = 15_000;
+/** Of the few statements that change very many rows at once; they have connections of their own. */
+export const SLOW_QUERY_TIMEOUT_MS = 120_000;
+const MAX_SLOW_CONNECTIONS = 2;
 /** Of PostgreSQL: a statement took longer than it may. */
 const QUERY_CANCELED = '57014';
 const INT8 = 20;
@@ -36,24 +39,23 @@ const types = {
  */
 export class Database {
   readonly prisma: PrismaClient;
+  readonly #options: DatabaseOptions;
   readonly #pool: pg.Pool;
+  #slow: { readonly pool: pg.Pool; readonly prisma: PrismaClient } | undefined;
 
   constructor(options: DatabaseOptions) {
-    this.#pool = new pg.Pool({
-      connectionString: options.url,
-      max: options.maxConnections,
-      connectionTimeoutMillis: 10_000,
-      idleTimeoutMillis: 60_000,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000,
-      // A connection that has silently died, or a database that hangs, must not hold requests for ever.
-      query_timeout: QUERY_TIMEOUT_MS,
-      statement_timeout: QUERY_TIMEOUT_MS,
-      types,
-    });
-    // Without a listener, an idle connection that breaks would end the process.
-    this.#pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'));
+    this.#options = options;
+    this.#pool = openPool(options, QUERY_TIMEOUT_MS);
     this.prisma = new PrismaClient({ adapter: new PrismaPg(this.#pool) });
+  }
+
+  /** For what may take long: two connections beside the others, whose statements have two minutes. */
+  get slowPrisma(): PrismaClient {
+    if (!this.#slow) {
+      const pool = openPool({ ...this.#options, maxConnections: MAX_SLOW_CONNECTIONS }, SLOW_QUERY_TIMEOUT_MS);
+      this.#slow = { pool, prisma: new PrismaClient({ adapter: new PrismaPg(pool) }) };
+    }
+    return this.#slow.prisma;
   }
 
   /** Runs one statement and answers its rows; the caller names their shape. */
@@ -97,5 +99,25 @@ export class Database {
   async close(): Promise<void> {
     await this.prisma.$disconnect();
     await this.#pool.end();
+    await this.#slow?.prisma.$disconnect();
+    await this.#slow?.pool.end();
   }
+}
+
+function openPool({ url, maxConnections, log }: DatabaseOptions, timeoutMs: number): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: maxConnections,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    // A connection that has silently died, or a database that hangs, must not hold requests for ever.
+    query_timeout: timeoutMs,
+    statement_timeout: timeoutMs,
+    types,
+  });
+  // Without a listener, an idle connection that breaks would end the process.
+  pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection broke'));
+  return pool;
 }

@@ -78,6 +78,11 @@ describe('If-Range', () => {
     expect(withRange('"abd"')).toBe(200);
     expect(withRange('Wed, 04 Mar 2026 05:06:08 GMT')).toBe(200);
     expect(withRange('Wed, 04 Mar 2026 05:06:06 GMT')).toBe(200);
+    expect(withRange('Wed Mar  4 05:06:07 2026')).toBe(206);
+    expect(withRange('2026-03-04T05:06:07Z')).toBe(200);
+    expect(withRange('abc')).toBe(200);
+    expect(withRange('"x", "abc"')).toBe(200);
+    expect(withRange('*')).toBe(200);
     expect(withRange('nonsense')).toBe(200);
   });
   it('turns a range that could not be satisfied into the whole', () => {
@@ -95,6 +100,15 @@ describe('preconditions', () => {
     ['if-modified-since', date, 304],
     ['if-modified-since', 'Wed, 04 Mar 2026 05:06:06 GMT', 200],
     ['if-modified-since', 'nonsense', 200],
+    ['if-modified-since', 'Wednesday, 04-Mar-26 05:06:07 GMT', 304],
+    ['if-modified-since', 'Wed Mar  4 05:06:07 2026', 304],
+    ['if-modified-since', 'Wed Mar  4 05:06:06 2026', 200],
+    ['if-modified-since', 'Friday, 04-Mar-94 05:06:07 GMT', 200],
+    ['if-modified-since', '2030', 200],
+    ['if-modified-since', '2030-01-01T00:00:00Z', 200],
+    ['if-modified-since', 'Wed, 99 Mar 2026 05:06:07 GMT', 200],
+    ['if-unmodified-since', '1', 200],
+    ['if-unmodified-since', 'Tue Mar  3 05:06:07 2026', 412],
     ['if-match', '"abc"', 200],
     ['if-match', '"x", "abc"', 200],
     ['if-match', '*', 200],

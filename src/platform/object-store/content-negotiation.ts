@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import fresh from 'fresh';
 import parseRange from 'range-parser';
+import { parseHttpDate } from './http-date.ts';
 import type { ByteRange } from './object-store.ts';
 
 /** The representation that a request is about. */
@@ -33,7 +34,12 @@ export function negotiateContent(method: string, headers: IncomingHttpHeaders, a
   // Without the request's Cache-Control, which `fresh` would heed: fetch() adds `no-cache` to every If-None-Match of its
   // caller, and RFC 9110 lets nothing but the validators decide here.
   const { 'if-none-match': ifNoneMatch, 'if-modified-since': ifModifiedSince } = headers;
-  const conditions = { 'if-none-match': ifNoneMatch, 'if-modified-since': ifModifiedSince };
+  // What is no HTTP-date is to be ignored, also where JavaScript finds a date in it (13.1.3).
+  const since = parseHttpDate(ifModifiedSince);
+  const conditions = {
+    'if-none-match': ifNoneMatch,
+    'if-modified-since': since === null ? undefined : new Date(since).toUTCString(),
+  };
   if (fresh(conditions, { etag, 'last-modified': lastModified })) return { status: 304, headers: validators };
 
   const range = method === 'GET' && rangeApplies(headers, etag, lastModified) ? findRange(headers, about) : null;
@@ -61,8 +67,8 @@ function preconditionHolds(headers: IncomingHttpHeaders, etag: string, lastModif
     const tags: readonly string[] = ifMatch.match(/(?:W\/)?"[^"]*"/g) ?? [];
     return ifMatch.trim() === '*' || tags.includes(etag);
   }
-  const since = Date.parse(headers['if-unmodified-since'] ?? '');
-  return Number.isNaN(since) || Date.parse(lastModified) <= since;
+  const since = parseHttpDate(headers['if-unmodified-since']);
+  return since === null || Date.parse(lastModified) <= since;
 }
 
 /** Whether Range is to be heeded: no If-Range, or one that names this representation strongly or by its exact date. */
@@ -71,7 +77,7 @@ function rangeApplies(headers: IncomingHttpHeaders, etag: string, lastModified: 
   if (typeof ifRange !== 'string') return true;
   const validator = ifRange.trim();
   if (validator.includes('"')) return validator === etag;
-  return Date.parse(validator) === Date.parse(lastModified);
+  return parseHttpDate(validator) === Date.parse(lastModified);
 }
 
 function findRange(headers: IncomingHttpHeaders, about: Representation): ByteRange | 'unsatisfiable' | null {

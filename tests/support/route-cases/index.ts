@@ -1,6 +1,7 @@
 import { authCases, userCases } from './accounts.ts';
 import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
+import { driveCases } from './drive.ts';
 import type { RouteCases } from './route-case.ts';
 import { storageCases } from './storage.ts';
 import { storageChangeCases } from './storage-changes.ts';
@@ -15,6 +16,7 @@ export const routeCases: RouteCases = {
   ...apiKeyCases,
   ...adminCases,
   ...storageCases,
+  ...driveCases,
   ...storageChangeCases,
   ...usageCases,
 };

@@ -1,0 +1,46 @@
+import {
+  DriveAccess,
+  DriveAccessRepository,
+  DriveFileService,
+  driveFileRoutes,
+  FolderService,
+  folderRoutes,
+} from '../features/drive/index.ts';
+import type { FileLedgerRepository, FolderLedgerRepository } from '../features/ledger/index.ts';
+import {
+  type LevelListing,
+  type ReadingService,
+  runOperationJob,
+  type StorageService,
+  type ZipService,
+} from '../features/storage/index.ts';
+import type { Basis } from './basis.ts';
+
+/** Files below a folder that one answer moves or deletes; with more, a job does the rest. */
+const FOLDER_LIMITS = { movedFiles: 100_000, deletedFiles: 1000 };
+
+export interface DriveInput {
+  readonly storage: StorageService;
+  readonly levels: LevelListing;
+  readonly reading: ReadingService;
+  readonly zips: ZipService;
+  readonly fileLedger: FileLedgerRepository;
+  readonly folderLedger: FolderLedgerRepository;
+}
+
+/** Drives by id: folders and files, the own ones and what others share. */
+export function composeDrive({ database, clock, queue, uow, folderLimits }: Basis, input: DriveInput) {
+  const { storage, levels, reading, zips, fileLedger, folderLedger } = input;
+  const access = new DriveAccess({ repository: new DriveAccessRepository(database), clock });
+  const folders = new FolderService({
+    access,
+    levels,
+    zips,
+    folderLedger,
+    uow,
+    limits: folderLimits ?? FOLDER_LIMITS,
+    enqueueOperation: (tx, operationId) => queue.enqueue(tx, runOperationJob, { operationId }),
+  });
+  const files = new DriveFileService({ access, storage, reading, fileLedger });
+  return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, clock })] };
+}

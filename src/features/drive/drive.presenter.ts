@@ -1,0 +1,59 @@
+import type { DeletedFile } from '../ledger/index.ts';
+import { type Folder, presentFile, presentUsage } from '../storage/index.ts';
+import { type FileGrant, type FolderGrant, type Grant, nameOf, shownParent, shownPath } from './drive.ts';
+import type { TakenIn } from './drive-file.service.ts';
+import type { Level } from './folder.service.ts';
+
+type Presentable = Parameters<typeof presentFile>[0];
+
+/** API.md's `file` with its name and folder, as the user of the grant may see it. */
+function presentDriveFile(grant: Grant, file: Presentable, folderId: string | null) {
+  return {
+    ...presentFile(file),
+    fileName: shownPath(grant, file.path),
+    name: nameOf(file.path),
+    folderId: shownParent(grant, file.path, folderId),
+  };
+}
+
+export function presentFileGrant(grant: FileGrant) {
+  return { file: presentDriveFile(grant, grant.file, grant.folderId) };
+}
+
+/** The file, and usage right after where the drive is the sender's own. */
+export function presentTakenIn({ grant, file, folderId }: TakenIn) {
+  const usage = grant.role === 'OWNER' ? { usage: presentUsage(file.counters, file.uploadedAt) } : {};
+  return { file: presentDriveFile(grant, file, folderId), ...usage };
+}
+
+export function presentDeletedDriveFile({ grant, gone }: { readonly grant: FileGrant; readonly gone: DeletedFile }) {
+  return {
+    id: gone.fileId,
+    fileName: shownPath(grant, gone.path),
+    sizeFreed: gone.freedBytes,
+    trashed: gone.trashed,
+  };
+}
+
+function presentFolder(grant: Grant, folder: Folder) {
+  return {
+    id: folder.id,
+    name: nameOf(folder.path),
+    path: shownPath(grant, folder.path),
+    parentId: shownParent(grant, folder.path, folder.parentId),
+    createdAt: folder.createdAt.toISOString(),
+  };
+}
+
+export function presentFolderGrant(grant: FolderGrant) {
+  return { folder: presentFolder(grant, grant.folder) };
+}
+
+export function presentLevel({ grant, breadcrumbs, folders, files }: Level) {
+  return {
+    folder: grant.folder && presentFolder(grant, grant.folder),
+    path: breadcrumbs.map(({ id, path }) => ({ id, name: nameOf(path) })),
+    folders: folders.map((folder) => presentFolder(grant, folder)),
+    files: files.map((file) => presentDriveFile(grant, file, grant.folder?.id ?? null)),
+  };
+}

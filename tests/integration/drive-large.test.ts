@@ -1,0 +1,121 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Site, startAccounts } from '../support/accounts.ts';
+import { DriveClient } from '../support/drive-client.ts';
+import { auditSpace } from '../support/spaces.ts';
+import { World } from '../support/world.ts';
+
+// Folders with more files than one answer takes, which here are more than three.
+
+const LIMITS = { movedFiles: 3, deletedFiles: 3 };
+const NAMES = ['1', '2', '3', '4', '5'];
+
+let working: Site;
+let idle: Site;
+
+beforeAll(async () => {
+  working = await startAccounts({}, { folderLimits: LIMITS });
+  idle = await startAccounts({}, { folderLimits: LIMITS, workers: false });
+});
+afterAll(() => Promise.all([working.stop(), idle.stop()]));
+
+async function someoneWithFiles(site: Site) {
+  const me = await DriveClient.of(new World(site.accounts));
+  const big = await me.folder('big');
+  const sub = await me.folder('sub', big);
+  for (const name of NAMES) await me.upload(name, sub);
+  return { me, big, sub };
+}
+
+async function pathsOf({ world, spaceId }: DriveClient): Promise<string[]> {
+  const where = { spaceId, deletedAt: null };
+  const files = await world.database.prisma.file.findMany({ where, select: { path: true }, orderBy: { path: 'asc' } });
+  return files.map(({ path }) => path);
+}
+
+describe('many files below a folder', () => {
+  it('follow it when it is moved, by a job that tells how far it is', async () => {
+    const { me, big, sub } = await someoneWithFiles(working);
+    const reply = await me.patch(`/drive/${big}`, { name: 'moved' });
+    expect([reply.status, reply.body.data]).toEqual([
+      202,
+      { folder: expect.objectContaining({ id: big, path: 'moved' }), jobId: expect.any(String) },
+    ]);
+    const job = async () => (await me.get(`/storage/jobs/${reply.body.data.jobId}`)).body.data.job;
+    await expect.poll(async () => (await job()).state).toBe('DONE');
+    expect(await job()).toMatchObject({ done: 5, total: 5 });
+    expect(await pathsOf(me)).toEqual(NAMES.map((name) => `moved/sub/${name}`));
+    expect((await me.level(sub)).files).toHaveLength(5);
+    expect((await auditSpace(me.world.database, me.spaceId)).faults).toEqual([]);
+  });
+
+  it('go into the trash when it is deleted, by a job', async () => {
+    const { me, big } = await someoneWithFiles(working);
+    const reply = await me.delete(`/drive/${big}`);
+    expect([reply.status, reply.body.data]).toEqual([202, { jobId: expect.any(String) }]);
+    expect(await me.level(null)).toMatchObject({ folders: [], files: [] });
+    await expect.poll(() => pathsOf(me)).toEqual([]);
+    expect(await auditSpace(me.world.database, me.spaceId)).toMatchObject({ faults: [], trashObjects: 5, folders: 0 });
+  });
+});
+
+describe('while the files of a moved folder are on their way', () => {
+  let me: DriveClient;
+  let moved: string;
+  let beside: string;
+  let file: string;
+
+  beforeEach(async () => {
+    const { me: somebody, big } = await someoneWithFiles(idle);
+    me = somebody;
+    beside = await me.folder('beside');
+    file = await me.upload('1', null);
+    expect((await me.patch(`/drive/${big}`, { name: 'moved' })).status).toBe(202);
+    moved = big;
+  });
+  afterEach(async () => {
+    // Whatever was tried: each of them is there, once, at one of the two places.
+    const left = (await pathsOf(me)).filter((path) => /^(big|moved)\/sub\//.test(path));
+    expect(left).toHaveLength(NAMES.length);
+  });
+
+  it('nothing comes to where they leave', async () => {
+    const replies = [
+      await me.post('/drive', { name: 'big' }),
+      await me.patch(`/drive/${beside}`, { name: 'big' }),
+      await me.world.send(
+        'post',
+        { path: '/storage/upload?fileName=big/sub/1', attach: { field: 'file', bytes: Buffer.from('x'), name: 'x' } },
+        me.person.headers,
+      ),
+      await me.world.send('patch', { path: '/storage/files/1', body: { fileName: 'big/sub/9' } }, me.person.headers),
+    ];
+    expect(replies.map(({ status, body }) => [status, body.error?.code])).toEqual(replies.map(() => [409, 'CONFLICT']));
+    expect((await me.get(`/files/${file}`)).status).toBe(200);
+  });
+
+  it('neither the folder itself is moved on or deleted, nor one that it was put into', async () => {
+    const replies = [
+      await me.patch(`/drive/${moved}`, { name: 'again' }),
+      await me.patch(`/drive/${moved}`, { parentId: beside }),
+      await me.delete(`/drive/${moved}`),
+    ];
+    expect(replies.map(({ status, body }) => [status, body.error?.code])).toEqual(replies.map(() => [409, 'CONFLICT']));
+  });
+
+  it('new files come into it', async () => {
+    const reply = await me.form('post', `/files?folderId=${moved}&fileName=new.txt`, 'x');
+    expect([reply.status, reply.body.data.file.fileName]).toEqual([201, 'moved/new.txt']);
+  });
+});
+
+describe('while the files of a deleted folder are waiting', () => {
+  it('a new folder of its name takes new files, which stay, and no older ones', async () => {
+    const { me, big } = await someoneWithFiles(idle);
+    const older = await me.upload('older', null);
+    await me.delete(`/drive/${big}`);
+    const again = await me.folder('big');
+    await me.upload('new', again);
+    expect((await me.patch(`/files/${older}`, { folderId: again })).body.error.code).toBe('CONFLICT');
+    expect((await me.delete(`/drive/${again}`)).body.error.code).toBe('CONFLICT');
+  });
+});
