@@ -8,19 +8,28 @@ export interface TestSpace {
   readonly ownerId: string;
 }
 
-/** A pocket of a user made for it, with this quota. */
+/** What a space keeps of deleted and replaced files; as the server does unless told. */
+export interface TestSpaceSettings {
+  readonly kind?: 'KEY' | 'DRIVE';
+  readonly trashDays?: number | null;
+  readonly versionsKept?: number;
+  /** What follows the kind in the prefix; random unless told. */
+  readonly name?: string;
+}
+
+/** A space of a user made for it, with this quota; a pocket unless told. */
 export async function createTestSpace(
   database: Database,
   quota: { bytes: number; objects: number },
+  { kind = 'KEY', trashDays = null, versionsKept = 0, name = newAccessKeyId() }: TestSpaceSettings = {},
 ): Promise<TestSpace> {
   const ownerId = newId();
   const id = newId();
-  const prefix = `apikeys/${newAccessKeyId()}/`;
+  const prefix = kind === 'KEY' ? `apikeys/${name}/` : `users/${ownerId}/`;
   const email = `${ownerId}@example.com`;
+  const limits = { quotaBytes: BigInt(quota.bytes), quotaObjects: BigInt(quota.objects) };
   await database.prisma.user.create({ data: { id: ownerId, email, emailKey: email, passwordHash: 'none' } });
-  await database.prisma.space.create({
-    data: { id, kind: 'KEY', ownerId, prefix, quotaBytes: BigInt(quota.bytes), quotaObjects: BigInt(quota.objects) },
-  });
+  await database.prisma.space.create({ data: { id, kind, ownerId, prefix, ...limits, trashDays, versionsKept } });
   return { id, prefix, ownerId };
 }
 

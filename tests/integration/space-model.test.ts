@@ -1,0 +1,132 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openDiskStore, type StoreUnderTest } from '../support/object-stores.ts';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { SpaceMachine, SpaceProcess } from '../support/space-machine.ts';
+import { type ModelSettings, SpaceModel } from '../support/space-model.ts';
+import { Open, type Step, settings, stepsUpTo, takeStep } from '../support/space-steps.ts';
+import { auditSpace, createTestSpace } from '../support/spaces.ts';
+
+/** 10,000 for a night's run. */
+const SEQUENCES = Number(process.env['MODEL_SEQUENCES'] ?? 1000);
+const ROUNDS = Math.ceil(SEQUENCES * 0.3);
+/** At once; each with a seed of its own, which a failure prints. */
+const LANES = 4;
+
+let testDatabase: TestDatabase;
+let disk: StoreUnderTest;
+let processes: [SpaceProcess, SpaceProcess];
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  disk = await openDiskStore();
+  // They share nothing but database and store: as two processes.
+  processes = [new SpaceProcess(testDatabase.url, disk.store), new SpaceProcess(testDatabase.url, disk.store)];
+});
+
+afterAll(async () => {
+  await Promise.all(processes.map((process) => process.close()));
+  await testDatabase.drop();
+  await disk.close();
+});
+
+async function begin(start: ModelSettings) {
+  const quota = { bytes: start.quotaBytes, objects: start.quotaObjects };
+  const space = await createTestSpace(processes[0].database, quota, start);
+  return { machines: processes.map((process) => new SpaceMachine(process, space)), model: new SpaceModel(start) };
+}
+
+/** What both say that the space holds. */
+async function compare(machine: SpaceMachine, model: SpaceModel): Promise<void> {
+  const [audit, listed, rows] = await Promise.all([
+    auditSpace(machine.process.database, machine.space.id),
+    machine.list(),
+    machine.rows(),
+  ]);
+  const byPath = <T extends { path: string; id: string }>(files: Iterable<T>) =>
+    [...files].sort((a, b) => Buffer.compare(Buffer.from(`${a.path}\0${a.id}`), Buffer.from(`${b.path}\0${b.id}`)));
+  const living = byPath(model.living.values());
+  expect(listed).toEqual(living.map(({ id, path, content, tags }) => ({ id, path, content, tags })));
+  const withoutIds = ({ versions, ...file }: (typeof rows.living)[number]) => ({
+    ...file,
+    versions: versions.map(({ sizeBytes, sha256 }) => ({ sizeBytes, sha256 })),
+  });
+  expect({ living: rows.living.map(withoutIds), trash: rows.trash.map(withoutIds), folders: rows.folders }).toEqual({
+    living,
+    trash: byPath(model.trash),
+    folders: [...model.folders].sort(),
+  });
+  expect(audit).toMatchObject({ ...model.counters(), faults: [] });
+}
+
+async function runSequence(start: ModelSettings, steps: readonly Step[]): Promise<void> {
+  const { machines, model } = await begin(start);
+  const [machine] = machines;
+  if (!machine) throw new Error('no machine');
+  const open = new Open();
+  for (const [index, step] of steps.entries()) {
+    const { real, expected } = await takeStep(step, machine, model, open);
+    expect(real, `step ${index}: ${JSON.stringify(step)}`).toEqual(expected);
+    await compare(machine, model);
+  }
+  for (const upload of open.staged) await upload.real.abort();
+  expect(await machine.differingObjects()).toEqual([]);
+}
+
+/** What the ledger may say to somebody who is not alone; nothing else, and no error of the server. */
+const REFUSALS = new Set(['ok', 'FILE_EXISTS', 'FILE_NOT_FOUND', 'QUOTA_EXCEEDED', 'CONFLICT']);
+
+async function runRound(start: ModelSettings, before: readonly Step[], together: readonly Step[]): Promise<void> {
+  const { machines, model } = await begin(start);
+  const [machine] = machines;
+  if (!machine) throw new Error('no machine');
+  const open = new Open();
+  for (const step of before) await takeStep(step, machine, model, open);
+  // The model knows where to begin; what comes of all at once only the audit can tell.
+  const codes = await Promise.all(
+    together.map(async (step, index) => {
+      const one = machines[index % machines.length] ?? machine;
+      const own = new SpaceModel(start);
+      for (const file of model.living.values()) own.living.set(file.path, { ...file, versions: [...file.versions] });
+      own.trash = [...model.trash];
+      try {
+        return (await takeStep(step, one, own, open)).real;
+      } catch (error) {
+        // Names that others took meanwhile are news to this model; what the database throws is not.
+        if (error instanceof Error && / and .* given$/.test(error.message)) return 'ok';
+        throw error;
+      }
+    }),
+  );
+  for (const code of codes) if (typeof code === 'string' && /^[A-Z_]+$/.test(code)) expect(REFUSALS).toContain(code);
+  for (const upload of open.staged) await upload.real.abort();
+  expect(await auditSpace(machine.process.database, machine.space.id)).toMatchObject({ faults: [], uploads: 0 });
+  expect(await machine.differingObjects()).toEqual([]);
+}
+
+/** The property, in lanes of a seed each. */
+async function inLanes(runs: number, assert: (options: { numRuns: number; seed: number }) => Promise<void>) {
+  const seed = Number(process.env['MODEL_SEED'] ?? Date.now() % 2 ** 31);
+  const numRuns = Math.ceil(runs / LANES);
+  await Promise.all(Array.from({ length: LANES }, (_, lane) => assert({ numRuns, seed: seed + lane })));
+}
+
+describe('a space', () => {
+  const minutes = 60_000 * Math.ceil(SEQUENCES / 150);
+
+  it(
+    'is what the model says after every step of any sequence, and its objects are its rows',
+    { timeout: minutes },
+    () =>
+      inLanes(SEQUENCES, (options) =>
+        fc.assert(fc.asyncProperty(settings, stepsUpTo(15), runSequence), { ...options, endOnFailure: false }),
+      ),
+  );
+
+  it('adds up when two processes do several things at once, and nobody deadlocks', { timeout: minutes }, () =>
+    inLanes(ROUNDS, (options) => {
+      const together = stepsUpTo(6).filter((steps) => steps.length > 1);
+      return fc.assert(fc.asyncProperty(settings, stepsUpTo(8), together, runRound), options);
+    }),
+  );
+});
