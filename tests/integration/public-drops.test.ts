@@ -225,12 +225,12 @@ describe('a file that is coming', () => {
     expect((await audit()).faults).toEqual([]);
   });
 
-  it('does not land where everything is being deleted', async () => {
+  it('does not land where a large move still takes files from', async () => {
     const { token } = await makeDrop();
-    const params = { prefix: 'private/inbox/' };
+    const params = { from: 'private/inbox', to: 'elsewhere' };
     const { prisma } = a.database;
     await prisma.operation.create({
-      data: { id: newId(), spaceId: owner.spaceId, kind: 'prefix.delete', params, total: 1n },
+      data: { id: newId(), spaceId: owner.spaceId, kind: 'folder.move', params, total: 1n },
     });
     const reply = await drop(token).expect(409);
     expect(reply.body.error.code).toBe('CONFLICT');

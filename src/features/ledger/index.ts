@@ -11,7 +11,6 @@ export {
   type ConflictPolicy,
   type DeletedFile,
   type FileRef,
-  type LedgerAudit,
   type RestoreInput,
   type SpaceScope,
 } from './ledger.ts';

@@ -1,6 +1,5 @@
 export { AnalyticsRepository } from './analytics.repository.ts';
 export { changeRoutes } from './change.router.ts';
-export { contentDisposition } from './content-disposition.ts';
 export { FILE_COLUMNS, FileRepository, type FileRow, toFile } from './file.repository.ts';
 export { FileListingRepository } from './file-listing.repository.ts';
 export {
@@ -11,7 +10,7 @@ export {
   toFolder,
 } from './folder.repository.ts';
 export { FolderWalkRepository } from './folder-walk.repository.ts';
-export { type FolderPage, type FolderQuery, LevelListing } from './level-listing.ts';
+export { type FolderPage, LevelListing } from './level-listing.ts';
 export { OperationRepository } from './operation.repository.ts';
 export { operationRoutes } from './operation.router.ts';
 export { OperationService } from './operation.service.ts';
