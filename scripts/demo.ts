@@ -194,6 +194,7 @@ async function walk(demo: Demo): Promise<void> {
   const key = await review(demo, asked.request.id, greedy.request.id);
   await claim(demo, key);
   await useStorage(demo);
+  await useDrive(demo);
 }
 
 async function readCode(demo: Demo): Promise<string> {
@@ -308,6 +309,56 @@ async function useStorage(demo: Demo): Promise<void> {
     path: '/storage/usage',
   });
   if (usage.objects !== 1 || usage.bytesUsed !== 19) throw new Error('the usage is not that of the one note left');
+}
+
+/** Ada's own drive: a folder, a file in it, a link for everybody, the trash. */
+async function useDrive(demo: Demo): Promise<void> {
+  const content = Buffer.from('The sea, the sea\n');
+  const { folder } = await demo.call<{ folder: { id: string } }>({
+    title: 'Ada makes a folder in her own drive',
+    as: 'ada',
+    method: 'POST',
+    path: '/drive',
+    json: { name: 'Holidays' },
+    expect: 201,
+  });
+  const { file } = await demo.call<{ file: { id: string } }>({
+    title: '... and puts a file into it',
+    as: 'ada',
+    method: 'POST',
+    path: `/files?folderId=${folder.id}`,
+    file: { name: 'sea.txt', type: 'text/plain', content },
+    expect: 201,
+  });
+  await demo.call({
+    title: 'She shares it with a friend; the answer is the same whether there is such an account',
+    as: 'ada',
+    method: 'POST',
+    path: '/shares',
+    json: { folderId: folder.id, email: 'friend@example.com', permission: 'VIEW' },
+    expect: 201,
+  });
+  const { url } = await demo.call<{ url: string }>({
+    title: 'A link for everybody, good for one download',
+    as: 'ada',
+    method: 'POST',
+    path: '/shares/links',
+    json: { folderId: folder.id, maxDownloads: 1 },
+    expect: 201,
+  });
+  const path = `${url}/content?path=sea.txt`;
+  const downloaded = await demo.download({ title: 'Somebody downloads by it', as: 'nobody', path });
+  if (!downloaded.equals(content)) throw new Error('the download is not what was uploaded');
+  await demo.download({ title: 'A second time there is nothing', as: 'nobody', path, expect: 404 });
+  await demo.call({ title: 'Ada deletes the file', as: 'ada', method: 'DELETE', path: `/files/${file.id}` });
+  await demo.call({
+    title: '... and takes it back out of the trash',
+    as: 'ada',
+    method: 'POST',
+    path: `/storage/trash/${file.id}/restore`,
+    json: {},
+  });
+  await demo.call({ title: 'Her folder is as it was', as: 'ada', path: `/drive/${folder.id}` });
 }
 
 function assertStatus({ expect = 200 }: Step, { status }: Response): void {
