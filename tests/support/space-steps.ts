@@ -23,9 +23,16 @@ const PATHS = [
 const FOLDERS = ['d', 'd/e', 'd0', 'dd', 'f', 'f/é', 'd%', 'g', 'f/g', 'd/e/h'];
 const PREFIXES = ['', 'd', 'd/', 'd/e', 'a', 'f/', 'd%', 'none'];
 
-const path = fc.constantFrom(...PATHS);
-const folder = fc.constantFrom(...FOLDERS);
-const conflict = fc.constantFrom(...CONFLICT_POLICIES);
+/** Mostly the same few: what is never replaced, moved and brought back tells nothing. */
+const path = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom('a.txt', 'd/a.txt') },
+  { weight: 2, arbitrary: fc.constantFrom(...PATHS) },
+);
+const folder = fc.oneof(
+  { weight: 1, arbitrary: fc.constantFrom('d', 'f') },
+  { weight: 1, arbitrary: fc.constantFrom(...FOLDERS) },
+);
+const conflict = fc.constantFrom(...CONFLICT_POLICIES, 'replace' as const);
 const tags = fc.constantFrom(null, [], ['red'], ['red', 'k=v']);
 const size = fc.oneof(fc.integer({ min: 0, max: 60 }), fc.constantFrom(0, 1, 100));
 /** Which of what there is; beyond the end, one that is not there. */
@@ -34,7 +41,7 @@ const limit = fc.constantFrom(1, 2, 1000);
 const slot = fc.nat({ max: 1 });
 const kind = <K extends string>(name: K) => fc.constant(name);
 
-const upload = { path, size, conflict, tags, slot: fc.option(slot, { nil: undefined, freq: 3 }) };
+const upload = { path, size, conflict, tags, slot: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, slot) };
 
 const step = fc.oneof(
   { weight: 12, arbitrary: fc.record({ kind: kind('upload'), ...upload }) },
@@ -86,13 +93,13 @@ export const settings = fc.record({
   kind: fc.constantFrom('KEY' as const, 'DRIVE' as const),
   trashDays: fc.constantFrom(null, null, 0, 7),
   versionsKept: fc.constantFrom(0, 0, 1, 2, 5),
-  quotaBytes: fc.constantFrom(100, 250, 1000),
-  quotaObjects: fc.constantFrom(3, 8, 100),
+  quotaBytes: fc.constantFrom(100, 250, 1000, 1000),
+  quotaObjects: fc.constantFrom(3, 8, 100, 100),
 });
 
-/** Up to so many steps. */
-export function stepsUpTo(maxLength: number): fc.Arbitrary<Step[]> {
-  return fc.array(step, { minLength: 1, maxLength, size: 'max' });
+/** So many steps; what is left of a failure is never shorter either. */
+export function stepsOf(minLength: number, maxLength: number): fc.Arbitrary<Step[]> {
+  return fc.array(step, { minLength, maxLength, size: 'max' });
 }
 
 /** An upload on both; null: the model would have refused it, as it may when others act at once. */
