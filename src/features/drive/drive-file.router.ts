@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type FilePart, receiveFile } from '../../http/multipart-upload.ts';
 import { created, ok, type Route, type RouteInput, route } from '../../http/route.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
-import { EXAMPLE_USAGE, linkQuery, sendFile, usage } from '../storage/index.ts';
+import { CONTENT_ERRORS, CONTENT_STREAM, EXAMPLE_USAGE, linkQuery, sendFile, usage } from '../storage/index.ts';
 import { presentDeletedDriveFile, presentFileGrant, presentTakenIn } from './drive.presenter.ts';
 import * as schemas from './drive.schemas.ts';
 import { nameOf } from './drive.ts';
@@ -133,17 +133,8 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
         'The bytes through the API, as `/storage/files/{fileName}/content` gives them: ranges, preconditions, HEAD.',
       access: 'verified',
       params: schemas.fileParams,
-      stream: {
-        content: { 'application/octet-stream': 'Hello, drive' },
-        statuses: {
-          200: 'The whole content',
-          206: 'The range asked for',
-          304: 'Not modified',
-          412: 'A precondition does not hold',
-          416: 'The range lies outside the file',
-        },
-      },
-      errors: ['FILE_NOT_FOUND', 'PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE', 'DEPENDENCY_UNAVAILABLE'],
+      stream: CONTENT_STREAM,
+      errors: ['FILE_NOT_FOUND', ...CONTENT_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: ({ principal, params, context, req, res }) =>
         sendFile({ req, res }, (choose) => files.open(driveUser(principal, context), params.id, choose)),
     }),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { givesExactlyOne } from '../../http/exactly-one.ts';
 import { moment } from '../../http/moment.ts';
 import { idPagingQuery } from '../../http/paging.ts';
 import { newPassword } from '../auth/index.ts';
@@ -76,8 +77,7 @@ export const createBody = z
   })
   .superRefine((wish, context) => {
     const fault = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    if ((wish.fileId === undefined) === (wish.folderId === undefined))
-      fault('fileId', 'give either fileId or folderId');
+    givesExactlyOne(wish, ['fileId', 'folderId'], context);
     if (wish.allowUpload && wish.fileId !== undefined) fault('allowUpload', 'only a folder takes files');
     if (wish.allowUpload && wish.maxDownloads !== undefined) fault('maxDownloads', 'a drop gives no downloads');
     for (const name of ['maxUploadBytes', 'maxUploadFiles'] as const) {

@@ -7,7 +7,7 @@ import { receiveFile } from '../../http/multipart-upload.ts';
 import { pageMeta } from '../../http/paging.ts';
 import type { RequestContext } from '../../http/request-context.ts';
 import { created, ok, type Route, route } from '../../http/route.ts';
-import { sendFile } from '../storage/index.ts';
+import { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from '../storage/index.ts';
 import { tokenParams } from './link.schemas.ts';
 import type { LinkDoorService, Visit } from './link-door.service.ts';
 import type { LinkDropService } from './link-drop.service.ts';
@@ -139,17 +139,8 @@ function contentRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
       access: 'anyone',
       params: tokenParams,
       query: schemas.pathQuery,
-      stream: {
-        content: { 'application/octet-stream': 'Hello, pocket' },
-        statuses: {
-          200: 'The whole content',
-          206: 'The range asked for',
-          304: 'Not modified',
-          412: 'A precondition does not hold',
-          416: 'The range lies outside the file',
-        },
-      },
-      errors: [...DOOR_ERRORS, 'FILE_NOT_FOUND', 'FORBIDDEN', 'PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE'],
+      stream: CONTENT_STREAM,
+      errors: [...DOOR_ERRORS, 'FILE_NOT_FOUND', 'FORBIDDEN', ...CONTENT_ERRORS],
       failurePage: inWords,
       handler: async ({ params, query, context, req, res }) => {
         const link = await enter(door, params.token, { context, req, res });

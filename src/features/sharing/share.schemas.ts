@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { givesExactlyOne } from '../../http/exactly-one.ts';
 import { moment } from '../../http/moment.ts';
 import { idPagingQuery, pageMeta } from '../../http/paging.ts';
 import { emailField, username } from '../auth/index.ts';
@@ -65,11 +66,6 @@ export const receivedShareExample = {
 /** Names a file or folder; what has not the form of an id names nothing. */
 const subjectId = z.string().max(100);
 
-const EXACTLY_ONE = [
-  ['fileId', 'folderId'],
-  ['email', 'username'],
-] as const;
-
 export const createShareBody = z
   .strictObject({
     fileId: subjectId.optional().meta({ description: 'The file, or', example: shareExample.folderId }),
@@ -82,10 +78,8 @@ export const createShareBody = z
       .meta({ description: 'When it ends; never unless told', example: shareExample.expiresAt }),
   })
   .superRefine((body, context) => {
-    for (const [one, other] of EXACTLY_ONE) {
-      if ((body[one] === undefined) !== (body[other] === undefined)) continue;
-      context.addIssue({ code: 'custom', path: [one], message: `give either ${one} or ${other}` });
-    }
+    givesExactlyOne(body, ['fileId', 'folderId'], context);
+    givesExactlyOne(body, ['email', 'username'], context);
   })
   .transform(({ fileId, folderId = '', email, username: name = '', expiresAt = null, ...rest }) => ({
     ...rest,

@@ -1,6 +1,8 @@
 import type { Request, Response } from 'express';
 import { AppError } from '../../errors/app-error.ts';
+import type { ErrorCode } from '../../errors/codes.ts';
 import { sendContent } from '../../http/content.ts';
+import type { StreamSpec } from '../../http/route.ts';
 import { type ContentAnswer, negotiateContent } from '../../platform/object-store/content-negotiation.ts';
 import type { OpenedObject } from '../../platform/object-store/object-store.ts';
 import { contentDisposition, servedType } from './content-disposition.ts';
@@ -19,6 +21,21 @@ interface Exchange {
   /** Range is not heeded. */
   readonly isWhole?: boolean;
 }
+
+/** What `sendFile` may answer, for the declaration of a route. */
+export const CONTENT_STREAM = {
+  content: { 'application/octet-stream': 'Hello, pocket' },
+  statuses: {
+    200: 'The whole content',
+    206: 'The range asked for',
+    304: 'Not modified',
+    412: 'A precondition does not hold',
+    416: 'The range lies outside the content',
+  },
+} as const satisfies StreamSpec;
+
+/** And what it may refuse with, besides what opening the file does. */
+export const CONTENT_ERRORS = ['PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE'] as const satisfies readonly ErrorCode[];
 
 /**
  * Answers a GET or HEAD for a file's content: preconditions, one range, and headers under which it can do no harm.

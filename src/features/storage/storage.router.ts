@@ -9,7 +9,7 @@ import { scopeOf } from '../ledger/index.ts';
 import { showFreed } from './fresh-usage.ts';
 import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
-import { sendFile } from './send-file.router.ts';
+import { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import {
   presentDeletedFile,
@@ -206,17 +206,8 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
         'The bytes through the API. Understands Range (one range), If-Range, If-None-Match, If-Match and the date forms; HEAD answers the same headers.',
       access: 'space:read',
       params: schemas.fileNameParams,
-      stream: {
-        content: { 'application/octet-stream': 'Hello, pocket' },
-        statuses: {
-          200: 'The whole content',
-          206: 'The range asked for',
-          304: 'Not modified',
-          412: 'A precondition does not hold',
-          416: 'The range lies outside the file',
-        },
-      },
-      errors: ['FILE_NOT_FOUND', 'PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE', 'DEPENDENCY_UNAVAILABLE'],
+      stream: CONTENT_STREAM,
+      errors: ['FILE_NOT_FOUND', ...CONTENT_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: ({ principal, params, context, req, res }) =>
         sendFile({ req, res }, (choose) =>
           reading.open(scopeOf(principal, context), { path: params.fileName }, { choose }),

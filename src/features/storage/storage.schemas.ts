@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { givesExactlyOne } from '../../http/exactly-one.ts';
 import { pagingQuery } from '../../http/paging.ts';
 import { CATEGORIES, fileNameFault, normalizeFileName } from '../ingest/index.ts';
 import { CONFLICT_POLICIES } from '../ledger/index.ts';
@@ -86,27 +87,27 @@ export const deleteQuery = z.object({
     .meta({ description: 'Past the trash', example: 'true' }),
 });
 
-/** One object and not a union of two: a union's faults would name no field. */
+/** Names to look up, instead of a prefix. */
+export const namesOrPrefix = z
+  .array(z.string().min(1).max(4096))
+  .min(1)
+  .max(1000)
+  .optional()
+  .meta({ description: 'This or `prefix`', example: ['photos/2026/cat.jpg'] });
+
 export const bulkDeleteBody = z
   .strictObject({
-    fileNames: z
-      .array(z.string().min(1).max(4096))
-      .min(1)
-      .max(1000)
-      .optional()
-      .meta({ description: 'This or `prefix`', example: ['photos/2026/cat.jpg'] }),
+    fileNames: namesOrPrefix,
     prefix: withoutNul
       .pipe(z.string().min(1).max(1024))
       .optional()
       .meta({ description: 'This or `fileNames`', example: 'photos/2026/' }),
     permanent: z.boolean().default(false).meta({ description: 'Past the trash', example: false }),
   })
-  .transform(({ fileNames, prefix, permanent }, context) => {
-    if (fileNames !== undefined && prefix === undefined) return { fileNames, permanent };
-    if (prefix !== undefined && fileNames === undefined) return { prefix, permanent };
-    const path = prefix === undefined ? 'fileNames' : 'prefix';
-    context.addIssue({ code: 'custom', path: [path], message: 'give either fileNames or prefix' });
-    return z.NEVER;
+  .transform((body, context) => {
+    if (!givesExactlyOne(body, ['fileNames', 'prefix'], context)) return z.NEVER;
+    const { fileNames, prefix = '', permanent } = body;
+    return fileNames === undefined ? { prefix, permanent } : { fileNames, permanent };
   });
 
 export const file = z

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { givesExactlyOne } from '../../http/exactly-one.ts';
 import { pagingQuery } from '../../http/paging.ts';
 import { conflict } from './change.schemas.ts';
 import { EXAMPLE_FILE, file, partOfName } from './storage.schemas.ts';
@@ -32,12 +33,10 @@ export const restoreManyBody = z
       .meta({ description: 'This or `ids`', example: 'photos/2026/' }),
     conflict,
   })
-  .transform(({ ids, prefix, conflict }, context) => {
-    if (ids !== undefined && prefix === undefined) return { ids, conflict };
-    if (prefix !== undefined && ids === undefined) return { prefix, conflict };
-    const path = prefix === undefined ? 'ids' : 'prefix';
-    context.addIssue({ code: 'custom', path: [path], message: 'give either ids or prefix' });
-    return z.NEVER;
+  .transform((body, context) => {
+    if (!givesExactlyOne(body, ['ids', 'prefix'], context)) return z.NEVER;
+    const { ids, prefix = '', conflict } = body;
+    return ids === undefined ? { prefix, conflict } : { ids, conflict };
   });
 
 export const trashedFile = z

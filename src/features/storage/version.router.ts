@@ -4,7 +4,7 @@ import { scopeOf } from '../ledger/index.ts';
 import type { FileVersion } from './file-version.ts';
 import { freshUsage } from './fresh-usage.ts';
 import type { ReadingService } from './reading.service.ts';
-import { sendFile } from './send-file.router.ts';
+import { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import { presentFile } from './storage.presenter.ts';
 import { EXAMPLE_FILE, EXAMPLE_USAGE, file, fileNameParams, usage } from './storage.schemas.ts';
@@ -56,23 +56,8 @@ export function versionRoutes({ versions, storage, reading, spaces }: VersionRou
       description: 'The bytes of an older content, as `downloadFile` gives those of the present one.',
       access: 'space:read',
       params: schemas.versionParams,
-      stream: {
-        content: { 'application/octet-stream': 'Hello, pocket' },
-        statuses: {
-          200: 'The whole content',
-          206: 'The range asked for',
-          304: 'Not modified',
-          412: 'A precondition does not hold',
-          416: 'The range lies outside the content',
-        },
-      },
-      errors: [
-        'FILE_NOT_FOUND',
-        'VERSION_NOT_FOUND',
-        'PRECONDITION_FAILED',
-        'RANGE_NOT_SATISFIABLE',
-        'DEPENDENCY_UNAVAILABLE',
-      ],
+      stream: CONTENT_STREAM,
+      errors: ['FILE_NOT_FOUND', 'VERSION_NOT_FOUND', ...CONTENT_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: ({ principal, params, context, req, res }) => {
         const ref = { path: params.fileName };
         const lookUp = () => versions.getFile(principal.space.id, ref, params.versionId);
