@@ -75,7 +75,7 @@ describe('a new link', () => {
 
   it.each([
     ['neither', {}, 'fileId'],
-    ['both', { fileId: 'a', folderId: 'b' }, 'fileId'],
+    ['both', { fileId: 'a', folderId: 'b' }, 'folderId'],
     ['a drop of a file', { fileId: 'a', allowUpload: true }, 'allowUpload'],
     ['a drop with downloads', { folderId: 'a', allowUpload: true, maxDownloads: 1 }, 'maxDownloads'],
     ['limits of a drop without one', { folderId: 'a', maxUploadFiles: 1 }, 'maxUploadFiles'],

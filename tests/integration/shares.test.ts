@@ -92,9 +92,9 @@ describe('sharing', () => {
     const email = a.newEmail();
     const good = { fileId, email, permission: 'VIEW' };
     for (const [bad, path] of [
-      [{ ...good, folderId }, 'fileId'],
+      [{ ...good, folderId }, 'folderId'],
       [{ email, permission: 'VIEW' }, 'fileId'],
-      [{ ...good, username: 'grace' }, 'email'],
+      [{ ...good, username: 'grace' }, 'username'],
       [{ fileId, permission: 'VIEW' }, 'email'],
       [{ ...good, permission: 'OWN' }, 'permission'],
       [{ ...good, email: 'nobody' }, 'email'],
