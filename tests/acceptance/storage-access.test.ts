@@ -202,7 +202,7 @@ describe('the edges of the API', () => {
       return answer.headers.get('allow');
     };
     expect(await allowed('GET', '/storage/upload')).toBe('POST');
-    expect(await allowed('PUT', '/storage/files/a.txt')).toBe('DELETE, GET, HEAD');
+    expect(await allowed('PUT', '/storage/files/a.txt')).toBe('DELETE, GET, HEAD, PATCH');
     expect(await allowed('DELETE', '/storage/usage')).toBe('GET, HEAD');
     expect(await allowed('PATCH', '/auth/login')).toBe('POST');
   });
