@@ -38,13 +38,13 @@ export class SharingModel {
     this.space = space;
   }
 
-  /** One of the living files, or, sometimes, none. */
-  fileAt(index: number): ModelFile | undefined {
-    return picked([...this.space.living.values()], index);
+  /** One of the living files, mostly of those that the person reaches, or, sometimes, none. */
+  fileAt(index: number, person: Person = 'owner'): ModelFile | undefined {
+    return this.#reached([...this.space.living.values()], { index, person });
   }
 
-  folderAt(index: number): ModelFolder | undefined {
-    return picked([...this.space.folders.values()], index);
+  folderAt(index: number, person: Person = 'owner'): ModelFolder | undefined {
+    return this.#reached([...this.space.folders.values()], { index, person });
   }
 
   /** Of a living file or folder. */
@@ -108,6 +108,11 @@ export class SharingModel {
   settle(): void {
     this.shares = this.shares.filter(({ subject }) => this.#exists(subject));
     for (const drop of this.drops.filter(({ folder }) => !this.#exists(folder))) this.closeDrop(drop);
+  }
+
+  #reached<T extends Subject>(things: T[], { index, person }: { index: number; person: Person }): T | undefined {
+    const reached = things.filter((thing) => this.role(person, thing) !== 'none');
+    return picked(index < 8 && reached.length > 0 ? reached : things, index);
   }
 
   #covering(person: Person, subject: Subject): ModelShare[] {

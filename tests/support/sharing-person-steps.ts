@@ -30,7 +30,15 @@ export const personStep = fc.oneof(
 );
 
 export const PERSON_KINDS = [
-  'sendTo', 'sendContent', 'rename', 'carry', 'copyTo', 'bin', 'make', 'carryFolder', 'binFolder',
+  'sendTo',
+  'sendContent',
+  'rename',
+  'carry',
+  'copyTo',
+  'bin',
+  'make',
+  'carryFolder',
+  'binFolder',
 ];
 
 type PersonStep = typeof personStep extends fc.Arbitrary<infer T> ? T : never;
@@ -52,7 +60,7 @@ export async function takePersonStep(step: PersonStep, drive: SharedDrive): Prom
   const { files, folders } = machine.process;
   switch (step.kind) {
     case 'rename': {
-      const file = model.fileAt(step.pick);
+      const file = model.fileAt(step.pick, step.person);
       const answer = await fileAnswer(() => files.change(user, idOf(file), step));
       return compared(
         answer,
@@ -61,8 +69,8 @@ export async function takePersonStep(step: PersonStep, drive: SharedDrive): Prom
     }
     case 'carry':
     case 'copyTo': {
-      const file = model.fileAt(step.pick);
-      const folder = model.folderAt(step.to);
+      const file = model.fileAt(step.pick, step.person);
+      const folder = model.folderAt(step.to, step.person);
       const wish = { folderId: await folderIdOf(machine, folder), conflict: step.conflict };
       const isCopy = step.kind === 'copyTo';
       const answer = isCopy
@@ -80,14 +88,14 @@ export async function takePersonStep(step: PersonStep, drive: SharedDrive): Prom
       });
     }
     case 'bin': {
-      const file = model.fileAt(step.pick);
+      const file = model.fileAt(step.pick, step.person);
       const { code } = await answerOf(() => files.delete(user, idOf(file)));
       const refused = refusal(model, step.person, file, 'file', { moves: true });
       if (refused === null && file) model.space.delete([file.path]);
       return { real: code, expected: refused ?? 'ok' };
     }
     case 'make': {
-      const parent = model.folderAt(step.pick);
+      const parent = model.folderAt(step.pick, step.person);
       const parentId = await folderIdOf(machine, parent);
       const { code } = await answerOf(() => folders.create(user, { name: step.name, parentId }));
       const refused = refusal(model, step.person, parent, 'folder', { moves: false });
@@ -95,8 +103,8 @@ export async function takePersonStep(step: PersonStep, drive: SharedDrive): Prom
       return { real: code, expected: FOLDER_CODES[outcome] ?? outcome };
     }
     case 'carryFolder': {
-      const folder = model.folderAt(step.pick);
-      const parent = model.folderAt(step.to);
+      const folder = model.folderAt(step.pick, step.person);
+      const parent = model.folderAt(step.to, step.person);
       const change = { name: step.name, parentId: await folderIdOf(machine, parent) };
       const folderId = await folderIdOf(machine, folder);
       const { code } = await answerOf(() => folders.change(user, folderId, change));
@@ -107,7 +115,7 @@ export async function takePersonStep(step: PersonStep, drive: SharedDrive): Prom
       return { real: code, expected: FOLDER_CODES[outcome] ?? outcome };
     }
     case 'binFolder': {
-      const folder = model.folderAt(step.pick);
+      const folder = model.folderAt(step.pick, step.person);
       const folderId = await folderIdOf(machine, folder);
       const { code } = await answerOf(() => folders.delete(user, folderId));
       const refused = refusal(model, step.person, folder, 'folder', { moves: true });
@@ -129,8 +137,10 @@ const FOLDER_CODES: Readonly<Record<string, string>> = {
 /** A file into a folder, or a new content for a file; where it goes and whether it may is asked again at its end. */
 async function send(step: Sending, { machine, model, open }: SharedDrive): Promise<Outcome> {
   const isContent = step.kind === 'sendContent';
-  const subject = isContent ? model.fileAt(step.pick) : model.folderAt(step.pick);
-  const id = isContent ? idOf(model.fileAt(step.pick)) : await folderIdOf(machine, model.folderAt(step.pick));
+  const subject = isContent ? model.fileAt(step.pick, step.person) : model.folderAt(step.pick, step.person);
+  const id = isContent
+    ? idOf(model.fileAt(step.pick, step.person))
+    : await folderIdOf(machine, model.folderAt(step.pick, step.person));
   const { files } = machine.process;
   const user = machine.user(step.person);
   open.seed += 1;

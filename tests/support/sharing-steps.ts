@@ -12,7 +12,7 @@ const kind = <K extends string>(name: K) => fc.constant(name);
 /** Which of what there is, or, sometimes, none. */
 const pick = fc.nat({ max: 11 });
 const size = fc.integer({ min: 0, max: 60 });
-const hours = fc.constantFrom(null, null, 1, 2);
+const hours = fc.constantFrom(null, null, null, 1, 2);
 const permission = fc.constantFrom('VIEW' as const, 'EDIT' as const, 'EDIT' as const);
 const name = fc.constantFrom(...NAMES);
 /** Of a staged one the rest comes later. */
@@ -20,9 +20,18 @@ const isStaged = fc.constantFrom(false, false, true);
 const about = { isFile: fc.constantFrom(true, false, false), pick };
 const addressee = { grantee: fc.constantFrom(...GRANTEES), by: fc.constantFrom('email' as const, 'username' as const) };
 
+const shareStep = fc.record({ kind: kind('share'), ...about, ...addressee, permission, hours });
+const openDropStep = fc.record({
+  kind: kind('openDrop'),
+  pick,
+  bytes: fc.integer({ min: 1, max: 150 }),
+  files: fc.integer({ min: 1, max: 3 }),
+  hours,
+});
+
 /** One of a drive that others reach. */
 const sharingStep = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ kind: kind('share'), ...about, ...addressee, permission, hours }) },
+  { weight: 4, arbitrary: shareStep },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -35,16 +44,7 @@ const sharingStep = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: kind('endShare'), pick }) },
   { weight: 2, arbitrary: fc.record({ kind: kind('hour') }) },
   { weight: 1, arbitrary: fc.record({ kind: kind('expire') }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      kind: kind('openDrop'),
-      pick,
-      bytes: fc.integer({ min: 1, max: 150 }),
-      files: fc.integer({ min: 1, max: 3 }),
-      hours,
-    }),
-  },
+  { weight: 2, arbitrary: openDropStep },
   { weight: 7, arbitrary: fc.record({ kind: kind('drop'), pick, name, size, isStaged }) },
   { weight: 1, arbitrary: fc.record({ kind: kind('revokeDrop'), pick }) },
   { weight: 18, arbitrary: personStep },
@@ -61,14 +61,16 @@ const SOWN = ['d/a.txt', 'd/e/a.txt', 'f/a.txt'].map((path) => ({
   slot: undefined,
 }));
 
-/** Some files to share, then steps of both sorts. */
-export const sharedSteps = fc
-  .array(fc.oneof({ weight: 3, arbitrary: sharingStep }, { weight: 1, arbitrary: step }), {
-    minLength: 8,
-    maxLength: 20,
-    size: 'max',
-  })
-  .map((steps) => [...SOWN, ...steps]);
+/** Some files, shares and a drop, to begin with. */
+export const sown = fc
+  .tuple(shareStep, shareStep, openDropStep)
+  .map((steps): (Step | SharingStep)[] => [...SOWN, ...steps]);
+
+/** Steps of both sorts. */
+export const sharedSteps: fc.Arbitrary<(Step | SharingStep)[]> = fc.array(
+  fc.oneof({ weight: 3, arbitrary: sharingStep }, { weight: 1, arbitrary: step }),
+  { minLength: 5, maxLength: 12, size: 'max' },
+);
 
 /** Only drives are shared, and mostly with room. */
 export const sharedSettings = settings.map((start) => ({
