@@ -1,4 +1,4 @@
-import { isWithin, type ModelFile, type ModelFolder, type SpaceModel } from './space-model.ts';
+import type { ModelFile, ModelFolder, SpaceModel } from './space-model.ts';
 
 /** With whom things are shared. */
 export const GRANTEES = ['ann', 'bob'] as const;
@@ -120,7 +120,7 @@ export class SharingModel {
       (share) =>
         share.grantee === person &&
         !this.#isOver(share) &&
-        (share.subject === subject || (!isFile(share.subject) && isWithin(subject.path, share.subject.path))),
+        (share.subject === subject || (!isFile(share.subject) && subject.path.startsWith(`${share.subject.path}/`))),
     );
   }
 

@@ -381,7 +381,6 @@ export function contentOf(sizeBytes: number, seed: number): { readonly bytes: Bu
   return { bytes, content: { sizeBytes, sha256: createHash('sha256').update(bytes).digest('hex') } };
 }
 
-/** Whether it is the folder, or below it. */
-export function isWithin(path: string, folder: string): boolean {
+function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`);
 }
