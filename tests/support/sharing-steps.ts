@@ -16,7 +16,7 @@ const hours = fc.constantFrom(null, null, null, 1, 2);
 const permission = fc.constantFrom('VIEW' as const, 'EDIT' as const, 'EDIT' as const);
 const name = fc.constantFrom(...NAMES);
 /** Of a staged one the rest comes later. */
-const isStaged = fc.constantFrom(false, false, true);
+const isStaged = fc.boolean();
 const about = { isFile: fc.constantFrom(true, false, false), pick };
 const addressee = { grantee: fc.constantFrom(...GRANTEES), by: fc.constantFrom('email' as const, 'username' as const) };
 
@@ -42,7 +42,7 @@ const sharingStep = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: kind('endShare'), pick }) },
-  { weight: 2, arbitrary: fc.record({ kind: kind('hour') }) },
+  { weight: 4, arbitrary: fc.record({ kind: kind('hour') }) },
   { weight: 1, arbitrary: fc.record({ kind: kind('expire') }) },
   { weight: 2, arbitrary: openDropStep },
   { weight: 7, arbitrary: fc.record({ kind: kind('drop'), pick, name, size, isStaged }) },
@@ -68,7 +68,12 @@ export const sown = fc
 
 /** Steps of both sorts. */
 export const sharedSteps: fc.Arbitrary<(Step | SharingStep)[]> = fc.array(
-  fc.oneof({ weight: 3, arbitrary: sharingStep }, { weight: 1, arbitrary: step }),
+  fc.oneof(
+    { weight: 12, arbitrary: sharingStep },
+    { weight: 4, arbitrary: step },
+    // What has waited while shares and drops ended.
+    { weight: 3, arbitrary: fc.record({ kind: kind('commit'), pick: fc.constant(0) }) },
+  ),
   { minLength: 5, maxLength: 12, size: 'max' },
 );
 
