@@ -24,9 +24,9 @@ const shareStep = fc.record({ kind: kind('share'), ...about, ...addressee, permi
 const openDropStep = fc.record({
   kind: kind('openDrop'),
   pick,
-  bytes: fc.integer({ min: 1, max: 150 }),
+  bytes: fc.integer({ min: 20, max: 150 }),
   files: fc.integer({ min: 1, max: 3 }),
-  hours,
+  hours: fc.constantFrom(null, 1, 1, 2),
 });
 
 /** One of a drive that others reach. */
