@@ -362,7 +362,8 @@ async function tooLarge(): Promise<never> {
   throw new Error('nothing here is large enough for a job');
 }
 
-async function answerOf(work: () => Promise<{ id: string; path: string } | unknown>): Promise<Answer> {
+/** How it ended; what is no refusal is thrown. */
+export async function answerOf(work: () => Promise<{ id: string; path: string } | unknown>): Promise<Answer> {
   try {
     const file = await work();
     if (typeof file !== 'object' || file === null || !('id' in file) || !('path' in file)) return { code: 'ok' };

@@ -17,15 +17,22 @@ export interface ModelFile {
   versions: Content[];
 }
 
+/** The same one wherever it is moved. */
+export interface ModelFolder {
+  path: string;
+}
+
 interface ModelReservation {
   readonly id: string;
   heldBytes: number;
   heldObjects: number;
+  /** Nothing is drawn from it any more; held until somebody needs the room. */
+  isOver: boolean;
 }
 
 /** Stored, but no file yet. */
 export interface ModelUpload {
-  readonly path: string;
+  path: string;
   readonly conflict: ConflictPolicy;
   readonly content: Content;
   /** null keeps the tags of a file that is replaced. */
@@ -63,7 +70,7 @@ const OK = 'ok';
  */
 export class SpaceModel {
   readonly living = new Map<string, ModelFile>();
-  readonly folders = new Set<string>();
+  readonly folders = new Map<string, ModelFolder>();
   readonly reservations = new Map<string, ModelReservation>();
   readonly uploads = new Set<ModelUpload>();
   readonly settings: ModelSettings;
@@ -108,11 +115,13 @@ export class SpaceModel {
       reservation,
     });
     if (reservationId !== undefined) {
-      const reservation = this.reservations.get(reservationId);
-      if (!reservation) return 'QUOTA_EXCEEDED';
+      const reservation = this.reservations.get(reservationId) ?? null;
       const drawn = upload(this.#freedBy(taken), reservation);
-      if (drawn.heldBytes > reservation.heldBytes || drawn.heldObjects > reservation.heldObjects)
+      const isDrawn = reservation !== null && !reservation.isOver;
+      if (!isDrawn || drawn.heldBytes > reservation.heldBytes || drawn.heldObjects > reservation.heldObjects) {
+        this.expire();
         return 'QUOTA_EXCEEDED';
+      }
       reservation.heldBytes -= drawn.heldBytes;
       reservation.heldObjects -= drawn.heldObjects;
       this.uploads.add(drawn);
@@ -121,9 +130,10 @@ export class SpaceModel {
     // Where none are kept, versions that are left are only looked for when it does not fit without.
     const simple = upload({ bytes: taken?.content.sizeBytes ?? 0, objects: taken ? 1 : 0 }, null);
     const exact = upload(this.#freedBy(taken), null);
-    const tries = this.settings.versionsKept === 0 && conflict !== 'fail' ? [simple, exact] : [exact];
-    const held = tries.find(({ heldBytes, heldObjects }) => this.#fits(heldBytes, heldObjects));
-    if (!held) return 'QUOTA_EXCEEDED';
+    const isSimple =
+      this.settings.versionsKept === 0 && conflict !== 'fail' && this.#fits(simple.heldBytes, simple.heldObjects);
+    const held = isSimple ? simple : exact;
+    if (!isSimple && !this.#hold(exact.heldBytes, exact.heldObjects)) return 'QUOTA_EXCEEDED';
     this.uploads.add(held);
     return held;
   }
@@ -168,7 +178,7 @@ export class SpaceModel {
   deletePrefix(prefix: string): string[] {
     const gone = this.delete([...this.living.keys()].filter((path) => path.startsWith(prefix)));
     // A prefix that names a folder takes it along.
-    for (const folder of [...this.folders])
+    for (const folder of [...this.folders.keys()])
       if (`${folder}/`.startsWith(prefix) && prefix.endsWith('/')) this.folders.delete(folder);
     return gone;
   }
@@ -238,9 +248,10 @@ export class SpaceModel {
     if (this.folders.has(to)) return 'exists';
     this.#makeParents(to);
     const moved = (path: string) => to + path.slice(from.length);
-    for (const folder of [...this.folders].filter((path) => isWithin(path, from))) {
-      this.folders.delete(folder);
-      this.folders.add(moved(folder));
+    for (const folder of [...this.folders.values()].filter(({ path }) => isWithin(path, from))) {
+      this.folders.delete(folder.path);
+      folder.path = moved(folder.path);
+      this.folders.set(folder.path, folder);
     }
     const files = this.#below(from);
     for (const file of files) {
@@ -253,16 +264,23 @@ export class SpaceModel {
 
   deleteFolder(path: string, limit: number): string {
     if (!this.folders.has(path)) return 'gone';
-    for (const folder of [...this.folders]) if (isWithin(folder, path)) this.folders.delete(folder);
+    for (const folder of [...this.folders.keys()]) if (isWithin(folder, path)) this.folders.delete(folder);
     const files = this.#below(path);
     for (const file of files) this.#delete(file.path);
     return files.length > limit ? 'begun' : 'deleted';
   }
 
   openReservation(id: string, bytes: number, objects: number): boolean {
-    if (!this.#fits(bytes, objects)) return false;
-    this.reservations.set(id, { id, heldBytes: bytes, heldObjects: objects });
+    if (!this.#hold(bytes, objects)) return false;
+    this.reservations.set(id, { id, heldBytes: bytes, heldObjects: objects, isOver: false });
     return true;
+  }
+
+  /** Gives back what is over; answers whether anything was. */
+  expire(): boolean {
+    const over = [...this.reservations.values()].filter(({ isOver }) => isOver);
+    for (const { id } of over) this.reservations.delete(id);
+    return over.length > 0;
   }
 
   closeReservation(id: string): void {
@@ -281,7 +299,10 @@ export class SpaceModel {
   #makeParents(path: string): void {
     if (this.settings.kind !== 'DRIVE') return;
     const segments = path.split('/');
-    for (let depth = 1; depth < segments.length; depth += 1) this.folders.add(segments.slice(0, depth).join('/'));
+    for (let depth = 1; depth < segments.length; depth += 1) {
+      const folder = segments.slice(0, depth).join('/');
+      if (!this.folders.has(folder)) this.folders.set(folder, { path: folder });
+    }
   }
 
   #delete(path: string): void {
@@ -298,6 +319,11 @@ export class SpaceModel {
     const kept = this.settings.versionsKept;
     const gone = [file.content, ...file.versions].slice(kept);
     return { bytes: gone.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), objects: gone.length };
+  }
+
+  /** What is over makes room, where it does not fit. */
+  #hold(bytes: number, objects: number): boolean {
+    return this.#fits(bytes, objects) || (this.expire() && this.#fits(bytes, objects));
   }
 
   #fits(bytes: number, objects: number): boolean {

@@ -43,7 +43,8 @@ const kind = <K extends string>(name: K) => fc.constant(name);
 
 const upload = { path, size, conflict, tags, slot: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, slot) };
 
-const step = fc.oneof(
+/** One of a space that nobody else reaches. */
+export const step = fc.oneof(
   { weight: 12, arbitrary: fc.record({ kind: kind('upload'), ...upload }) },
   { weight: 4, arbitrary: fc.record({ kind: kind('stage'), ...upload }) },
   { weight: 4, arbitrary: fc.record({ kind: kind('commit'), pick }) },
@@ -102,10 +103,16 @@ export function stepsOf(minLength: number, maxLength: number): fc.Arbitrary<Step
   return fc.array(step, { minLength, maxLength, size: 'max' });
 }
 
-/** An upload on both; null: the model would have refused it, as it may when others act at once. */
-interface StagedUpload {
-  readonly real: StagedFile;
-  readonly model: ModelUpload | null;
+/** What a step came to, and what it should have. */
+export interface Outcome {
+  readonly real: unknown;
+  readonly expected: unknown;
+}
+
+/** An upload that is stored on both, however it came. */
+export interface StagedUpload {
+  commit(): Promise<Outcome>;
+  abort(): Promise<void>;
 }
 
 /** What the steps of one sequence leave open for later ones. */
@@ -125,17 +132,8 @@ export class Open {
 }
 
 /** One step on both; answers how it went and how it should have gone. */
-export async function takeStep(
-  step: Step,
-  machine: SpaceMachine,
-  model: SpaceModel,
-  open: Open,
-): Promise<{ readonly real: unknown; readonly expected: unknown }> {
+export async function takeStep(step: Step, machine: SpaceMachine, model: SpaceModel, open: Open): Promise<Outcome> {
   const isDrive = model.settings.kind === 'DRIVE';
-  const commit = async (upload: StagedUpload) =>
-    compared(await machine.commit(upload.real), (answer) =>
-      upload.model === null ? 'QUOTA_EXCEEDED' : model.commit(upload.model, answer),
-    );
   switch (step.kind) {
     case 'upload':
     case 'stage': {
@@ -146,19 +144,17 @@ export async function takeStep(
       const reserved = model.reserve({ ...step, content, reservationId });
       const expected = typeof reserved === 'string' ? reserved : 'ok';
       if (typeof staged === 'string') return { real: staged, expected };
-      const upload = { real: staged, model: typeof reserved === 'string' ? null : reserved };
-      if (step.kind === 'upload') return commit(upload);
+      const upload = stagedUpload(staged, typeof reserved === 'string' ? null : reserved, { machine, model });
+      if (step.kind === 'upload') return upload.commit();
       open.staged.push(upload);
       return { real: 'ok', expected };
     }
     case 'commit': {
       const upload = open.takeStaged(step.pick);
-      return upload ? commit(upload) : NOTHING;
+      return upload ? upload.commit() : NOTHING;
     }
     case 'abort': {
-      const upload = open.takeStaged(step.pick);
-      await upload?.real.abort();
-      if (upload?.model) model.release(upload.model);
+      await open.takeStaged(step.pick)?.abort();
       return NOTHING;
     }
     case 'move': {
@@ -265,8 +261,28 @@ export async function takeStep(
   }
 }
 
-const NOTHING = { real: null, expected: null };
+/** null: the model would have refused it, as it may when others act at once. */
+function stagedUpload(
+  real: StagedFile,
+  reserved: ModelUpload | null,
+  { machine, model }: { machine: SpaceMachine; model: SpaceModel },
+): StagedUpload {
+  return {
+    commit: async () =>
+      compared(await machine.commit(real), (answer) =>
+        reserved === null ? 'QUOTA_EXCEEDED' : model.commit(reserved, answer),
+      ),
+    abort: async () => {
+      await real.abort();
+      if (reserved) model.release(reserved);
+    },
+  };
+}
 
-function compared(answer: Answer, expect: (answer: Answer) => string) {
+/** Nothing was there to be done. */
+export const NOTHING: Outcome = { real: null, expected: null };
+
+/** Whether the step went as the model says, which learns ids and numbers from the answer. */
+export function compared(answer: Answer, expect: (answer: Answer) => string): Outcome {
   return { real: answer.code, expected: expect(answer) };
 }

@@ -37,7 +37,7 @@ function reached(found: string, segments: string, ownShares: string): string {
       (SELECT h.id FROM folders h WHERE h.space_id = found.space_id AND h.path = path_parent(found.path)) AS parent_folder_id
     FROM found JOIN spaces s ON s.id = found.space_id AND s.kind = 'DRIVE' JOIN users o ON o.id = s.owner_id
     LEFT JOIN LATERAL (
-      SELECT json_agg(json_build_object('shareId', c.id, 'permission', c.permission, 'path', c.path) ORDER BY length(c.path)) AS covers
+      SELECT json_agg(json_build_object('shareId', c.id, 'permission', c.permission, 'path', c.path) ORDER BY length(c.path), c.id) AS covers
       FROM (
         SELECT sh.id, sh.permission, a.path
         FROM generate_series(1, ${segments}) depth
