@@ -1,5 +1,8 @@
--- Only what takes a moment under its locks; the indexes on files come in the next migration, while the service runs.
-SET LOCAL lock_timeout = '10s';
+-- Only what takes a moment under its locks; what takes longer comes in the migration after the next, while the service runs.
+-- The locks are taken in the order in which requests take theirs, so that neither waits for the other, and nothing waits
+-- behind them for longer than a second: then the migration is tried again.
+SET LOCAL lock_timeout = '1s';
+LOCK TABLE users, spaces, uploads, files, usage_entries IN ACCESS EXCLUSIVE MODE;
 
 -- For searches in names; both may be created by any owner of a database since PostgreSQL 13.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;

@@ -1,6 +1,8 @@
 -- The ledger's second part: trash, versions, folders, moves and reservations. As in the first part, each function is one
--- statement for its caller and locks the space's row first; the order is space -> reservation -> upload -> file -> folder.
-SET LOCAL lock_timeout = '10s';
+-- statement for its caller and locks the space's row first, so that the order of all other rows is its own affair.
+SET LOCAL lock_timeout = '1s';
+-- For the triggers, in the order in which requests take them; readers go on.
+LOCK TABLE files, usage_entries IN SHARE ROW EXCLUSIVE MODE;
 
 -- Ids --------------------------------------------------------------------------------------------------------------
 
@@ -85,14 +87,6 @@ END $$;
 CREATE TRIGGER usage_entered AFTER INSERT ON usage_entries REFERENCING NEW TABLE AS added
   FOR EACH STATEMENT EXECUTE FUNCTION roll_up_usage();
 
--- The triggers stand, and hold off all writers until this commits: what was there before is counted now.
-INSERT INTO space_categories (space_id, category, files, bytes)
-SELECT space_id, category, count(*), sum(size_bytes) FROM files WHERE deleted_at IS NULL GROUP BY space_id, category;
-INSERT INTO usage_daily (space_id, day, added_bytes, removed_bytes, added_objects, removed_objects)
-SELECT space_id, (created_at AT TIME ZONE 'UTC')::date, sum(greatest(delta_bytes, 0)), sum(greatest(-delta_bytes, 0)),
-       sum(greatest(delta_objects, 0)), sum(greatest(-delta_objects, 0))
-FROM usage_entries GROUP BY 1, 2;
-
 -- Audit ------------------------------------------------------------------------------------------------------------
 
 -- p_audit: { actor_type, actor_id, access_key_id, ip, user_agent, request_id, metadata? (joins each entry's own) }
@@ -108,7 +102,8 @@ $$;
 -- Reservations -----------------------------------------------------------------------------------------------------
 
 -- Gives back what an upload held and did not use: to the reservation that it was drawn from while that lives, else to the
--- space. Answers what the space's reserved counters go down by. The space is locked.
+-- space. A drop that may take no further file gives its last bytes back to the space. Answers what the space's reserved
+-- counters go down by. The space is locked.
 CREATE FUNCTION ledger_give_back(
   p_reservation_id uuid, p_held_bytes bigint, p_held_objects bigint, p_used_bytes bigint, p_used_objects bigint,
   OUT bytes bigint, OUT objects bigint
@@ -124,6 +119,15 @@ BEGIN
     IF FOUND THEN
       bytes := p_used_bytes;
       objects := p_used_objects;
+      WITH ended AS (
+        SELECT r.id, r.held_bytes FROM reservations r
+        WHERE r.id = p_reservation_id AND r.held_objects = 0 AND r.held_bytes > 0
+          AND EXISTS (SELECT 1 FROM share_links l WHERE l.reservation_id = r.id)
+          AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.space_id = r.space_id AND u.reservation_id = r.id)
+      ), emptied AS (
+        UPDATE reservations r SET held_bytes = 0 FROM ended WHERE r.id = ended.id
+      )
+      SELECT bytes + coalesce(sum(ended.held_bytes), 0) INTO bytes FROM ended;
     END IF;
   END IF;
 END $$;
@@ -427,7 +431,7 @@ $$;
 
 -- Whether a large move or delete is still taking files from where a path leads: what comes there would be taken along. p_what:
 -- new (a delete leaves what is newer than itself; a move must not have it take the name of what still has to go)
--- | moved (is as old as it was) | folder (with all below: neither may anything be on its way there).
+-- | moved (is as old as it was) | folder (with all below: neither may anything be on its way there) | along (with a move itself).
 CREATE FUNCTION ledger_busy(p_space_id uuid, p_path text, p_what text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT EXISTS (
@@ -437,7 +441,7 @@ LANGUAGE sql STABLE AS $$
       (CASE WHEN p_what <> 'new' THEN o.params->>'prefix' END),
       (CASE WHEN p_what = 'folder' THEN o.params->>'to' || '/' END)
     ) place(prefix)
-    WHERE o.space_id = p_space_id AND o.state IN ('QUEUED', 'RUNNING')
+    WHERE o.space_id = p_space_id AND o.finished_at IS NULL AND p_what <> 'along'
       AND (starts_with(p_path || '/', place.prefix) OR starts_with(place.prefix, p_path || '/'))
   )
 $$;
@@ -471,7 +475,7 @@ BEGIN
     RETURN NULL;
   END IF;
   UPDATE spaces SET folder_count = folder_count + cardinality(v_missing)
-  WHERE id = p_space_id AND folder_count + cardinality(v_missing) <= greatest(1000, quota_objects);
+  WHERE id = p_space_id AND (p_what = 'along' OR folder_count + cardinality(v_missing) <= greatest(1000, quota_objects));
   IF NOT FOUND THEN
     RETURN 'folders';
   END IF;
@@ -682,6 +686,7 @@ RETURNS TABLE (file_id uuid, path text, size_bytes bigint, freed_bytes bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
+  PERFORM ledger_end_shares(p_space_id, p_file_ids, NULL, p_audit);
   RETURN QUERY
   WITH old AS (
     DELETE FROM file_versions v WHERE v.file_id = ANY(p_file_ids) AND v.space_id = p_space_id
@@ -1113,7 +1118,7 @@ BEGIN
     outcome := 'begun';
     -- Nothing comes to the old place from now on; what has come is not later than this (the column's times are rounded).
     INSERT INTO operations (id, space_id, kind, params, total)
-    VALUES (p_operation_id, p_space_id, 'folder.move', jsonb_build_object('from', v_from, 'to', p_to, 'before', ledger_operation_time()), files);
+    VALUES (p_operation_id, p_space_id, 'folder.move', jsonb_build_object('from', v_from, 'to', p_to, 'before', ledger_operation_time(), 'audit', p_audit), files);
   END IF;
   PERFORM ledger_audit(p_audit, 'folder.move', 'folder', p_folder_id,
     jsonb_build_object('folderName', p_to, 'previousName', v_from, 'files', files));
@@ -1145,7 +1150,7 @@ BEGIN
     SELECT parent, count(*) AS files FROM moved GROUP BY parent
   LOOP
     -- The folders have gone ahead; one that seemed empty may have been removed since.
-    PERFORM ledger_make_parents(p_space_id, 'DRIVE', v_file.parent || '/x', 'new');
+    PERFORM ledger_make_parents(p_space_id, 'DRIVE', v_file.parent || '/x', 'along');
     v_moved := v_moved + v_file.files;
   END LOOP;
   IF v_moved > 0 THEN
@@ -1194,7 +1199,7 @@ BEGIN
     SELECT f.id FROM files f
     WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_path || '/' AND f.path < v_path || '0' LIMIT p_limit + 1
   ) x;
-  PERFORM ledger_forget_folders(p_space_id, v_path, true);
+  PERFORM ledger_forget_folders(p_space_id, v_path, true, p_audit);
   IF files <= p_limit THEN
     outcome := 'deleted';
     SELECT coalesce(sum(d.freed_bytes), 0) INTO freed_bytes
@@ -1211,28 +1216,62 @@ BEGIN
   RETURN NEXT;
 END $$;
 
--- Removes a folder's row and those below it: all of them, or only those that hold no living file. The space is locked.
-CREATE FUNCTION ledger_forget_folders(p_space_id uuid, p_path text, p_all boolean) RETURNS void
+-- Ends shares and links of files or folders that are about to go, and says so of each; without it they would go silently with
+-- what they are about. The space is locked.
+CREATE FUNCTION ledger_end_shares(p_space_id uuid, p_file_ids uuid[], p_folder_ids uuid[], p_audit jsonb) RETURNS void
+LANGUAGE sql AS $$
+  WITH share AS (
+    DELETE FROM shares WHERE space_id = p_space_id AND (file_id = ANY(p_file_ids) OR folder_id = ANY(p_folder_ids))
+    RETURNING id, file_id, folder_id
+  ), link AS (
+    DELETE FROM share_links WHERE space_id = p_space_id AND (file_id = ANY(p_file_ids) OR folder_id = ANY(p_folder_ids))
+    RETURNING id, file_id, folder_id
+  ), ended AS (
+    SELECT 'share' AS kind, * FROM share UNION ALL SELECT 'link', * FROM link
+  )
+  INSERT INTO audit_logs (id, action, actor_type, actor_id, access_key_id, subject_type, subject_id, ip, user_agent, request_id, metadata)
+  SELECT ledger_new_id(), CASE e.kind WHEN 'share' THEN 'share.delete' ELSE 'link.delete' END, a.actor_type, a.actor_id, a.access_key_id,
+         e.kind, e.id::text, a.ip, a.user_agent, a.request_id,
+         jsonb_strip_nulls(jsonb_build_object('fileId', e.file_id, 'folderId', e.folder_id)) || coalesce(a.metadata, '{}')
+  FROM ended e, jsonb_to_record(p_audit)
+    AS a(actor_type text, actor_id uuid, access_key_id text, ip text, user_agent text, request_id text, metadata jsonb)
+$$;
+
+-- Removes a folder's row and those below it: all of them, or only those that hold no living file. Its caller speaks of the
+-- folder itself where all go; every other is named here. The space is locked.
+CREATE FUNCTION ledger_forget_folders(p_space_id uuid, p_path text, p_all boolean, p_audit jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-  v_gone bigint;
+  v_ids uuid[];
 BEGIN
-  DELETE FROM folders f
+  SELECT array_agg(f.id) INTO v_ids FROM folders f
   WHERE f.space_id = p_space_id AND (f.path = p_path OR (f.path >= p_path || '/' AND f.path < p_path || '0'))
     AND (p_all OR NOT EXISTS (
       SELECT 1 FROM files x
       WHERE x.space_id = p_space_id AND x.deleted_at IS NULL AND x.path >= f.path || '/' AND x.path < f.path || '0'
     ));
-  GET DIAGNOSTICS v_gone = ROW_COUNT;
-  UPDATE spaces SET folder_count = folder_count - v_gone WHERE id = p_space_id AND v_gone > 0;
+  IF v_ids IS NULL THEN
+    RETURN;
+  END IF;
+  PERFORM ledger_end_shares(p_space_id, NULL, v_ids, p_audit);
+  WITH gone AS (
+    DELETE FROM folders f WHERE f.id = ANY(v_ids) RETURNING f.id, f.path
+  )
+  INSERT INTO audit_logs (id, action, actor_type, actor_id, access_key_id, subject_type, subject_id, ip, user_agent, request_id, metadata)
+  SELECT ledger_new_id(), 'folder.delete', a.actor_type, a.actor_id, a.access_key_id, 'folder', g.id::text, a.ip, a.user_agent, a.request_id,
+         jsonb_build_object('folderName', g.path, 'files', 0) || coalesce(a.metadata, '{}')
+  FROM gone g, jsonb_to_record(p_audit)
+    AS a(actor_type text, actor_id uuid, access_key_id text, ip text, user_agent text, request_id text, metadata jsonb)
+  WHERE NOT p_all OR g.path <> p_path;
+  UPDATE spaces SET folder_count = folder_count - cardinality(v_ids) WHERE id = p_space_id;
 END $$;
 
 -- The same for whoever has deleted all files below a prefix that names a folder.
-CREATE FUNCTION ledger_prune_folders(p_space_id uuid, p_path text) RETURNS void
+CREATE FUNCTION ledger_prune_folders(p_space_id uuid, p_path text, p_audit jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
-  PERFORM ledger_forget_folders(p_space_id, p_path, false);
+  PERFORM ledger_forget_folders(p_space_id, p_path, false, p_audit);
 END $$;
 
 -- Erasing ----------------------------------------------------------------------------------------------------------
@@ -1287,13 +1326,34 @@ BEGIN
   RETURN v_uploads + v_files;
 END $$;
 
--- Drives have their folders as rows from here on: those that files lie in already.
-INSERT INTO folders (id, space_id, path)
-SELECT ledger_new_id(), space_id, path FROM (
-  SELECT DISTINCT s.id AS space_id, array_to_string((string_to_array(f.path, '/'))[1:depth], '/') COLLATE "C" AS path
-  FROM spaces s JOIN files f ON f.space_id = s.id AND f.deleted_at IS NULL
-  CROSS JOIN LATERAL generate_series(1, cardinality(string_to_array(f.path, '/')) - 1) depth
-  WHERE s.kind = 'DRIVE'
-) made;
-UPDATE folders f SET parent_id = p.id FROM folders p WHERE p.space_id = f.space_id AND p.path = path_parent(f.path);
-UPDATE spaces s SET folder_count = made.n FROM (SELECT space_id, count(*) AS n FROM folders GROUP BY space_id) made WHERE made.space_id = s.id;
+-- Counting what was there before ------------------------------------------------------------------------------------
+
+-- Makes rollups and folders of one space from its rows. Under the space's lock nothing of it changes, so what stood there
+-- before, or what triggers have added to an unfinished count, does not matter. Safe to repeat.
+CREATE FUNCTION ledger_recount(p_space_id uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_kind "SpaceKind";
+BEGIN
+  SELECT kind INTO v_kind FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
+  DELETE FROM space_categories WHERE space_id = p_space_id;
+  INSERT INTO space_categories (space_id, category, files, bytes)
+  SELECT space_id, category, count(*), sum(size_bytes) FROM files WHERE space_id = p_space_id AND deleted_at IS NULL GROUP BY space_id, category;
+  DELETE FROM usage_daily WHERE space_id = p_space_id;
+  INSERT INTO usage_daily (space_id, day, added_bytes, removed_bytes, added_objects, removed_objects)
+  SELECT space_id, (created_at AT TIME ZONE 'UTC')::date, sum(greatest(delta_bytes, 0)), sum(greatest(-delta_bytes, 0)),
+         sum(greatest(delta_objects, 0)), sum(greatest(-delta_objects, 0))
+  FROM usage_entries WHERE space_id = p_space_id GROUP BY 1, 2;
+  IF v_kind = 'DRIVE' THEN
+    INSERT INTO folders (id, space_id, path)
+    SELECT ledger_new_id(), p_space_id, path FROM (
+      SELECT DISTINCT array_to_string((string_to_array(f.path, '/'))[1:depth], '/') COLLATE "C" AS path
+      FROM files f CROSS JOIN LATERAL generate_series(1, cardinality(string_to_array(f.path, '/')) - 1) depth
+      WHERE f.space_id = p_space_id AND f.deleted_at IS NULL
+    ) made
+    ON CONFLICT (space_id, path) DO NOTHING;
+    UPDATE folders f SET parent_id = p.id FROM folders p
+    WHERE f.space_id = p_space_id AND f.parent_id IS NULL AND p.space_id = p_space_id AND p.path = path_parent(f.path);
+    UPDATE spaces SET folder_count = (SELECT count(*) FROM folders WHERE space_id = p_space_id) WHERE id = p_space_id;
+  END IF;
+END $$;

@@ -2,9 +2,30 @@
 -- Each statement by itself, while the service runs; all can be repeated. An index whose making was broken off is invalid:
 -- it goes first.
 
--- The trash: listed from its newest, emptied where the time is over.
+-- What was there before, space by space: each is counted under its own lock, and waits for no other.
+DO $$
+DECLARE
+  v_id uuid;
+BEGIN
+  FOR v_id IN SELECT id FROM spaces LOOP
+    PERFORM ledger_recount(v_id);
+    COMMIT;
+  END LOOP;
+END $$;
+
+-- Few at any time, and asked for at each change of a drive.
+DROP INDEX CONCURRENTLY IF EXISTS "operations_unfinished";
+CREATE INDEX CONCURRENTLY "operations_unfinished" ON "operations"("space_id") WHERE (finished_at IS NULL);
+
+-- The trash: listed from its newest, restored by path, emptied where the time is over.
 DROP INDEX CONCURRENTLY IF EXISTS "files_trash";
 CREATE INDEX CONCURRENTLY "files_trash" ON "files"("space_id", "deleted_at", "id") WHERE (deleted_at IS NOT NULL);
+
+DROP INDEX CONCURRENTLY IF EXISTS "files_trash_path";
+CREATE INDEX CONCURRENTLY "files_trash_path" ON "files"("space_id", "path", "deleted_at" DESC, "id" DESC) WHERE (deleted_at IS NOT NULL);
+
+DROP INDEX CONCURRENTLY IF EXISTS "files_trash_space_due";
+CREATE INDEX CONCURRENTLY "files_trash_space_due" ON "files"("space_id", "trash_expires_at") WHERE (trash_expires_at IS NOT NULL);
 
 DROP INDEX CONCURRENTLY IF EXISTS "files_trash_due";
 CREATE INDEX CONCURRENTLY "files_trash_due" ON "files"("trash_expires_at") WHERE (trash_expires_at IS NOT NULL);

@@ -41,7 +41,10 @@ const DELETE_VERSION = {
   name: 'ledger_delete_version',
   text: 'SELECT ledger_delete_version($1, $2, $3, $4) AS freed_bytes',
 };
-const PRUNE_FOLDERS = { name: 'ledger_prune_folders', text: 'SELECT ledger_prune_folders($1::uuid, $2::text)::text' };
+const PRUNE_FOLDERS = {
+  name: 'ledger_prune_folders',
+  text: 'SELECT ledger_prune_folders($1::uuid, $2::text, $3::jsonb)::text',
+};
 
 const FIND_DUE_TRASH = {
   name: 'ledger_find_due_trash',
@@ -170,8 +173,8 @@ export class FileLedgerRepository {
   }
 
   /** Removes a folder, and those below it, where no living file is left in them. */
-  async pruneFolders(spaceId: string, path: string, { tx }: InTransaction = {}): Promise<void> {
-    await this.#query(tx, PRUNE_FOLDERS, [spaceId, path]);
+  async pruneFolders(spaceId: string, path: string, { tx, ...audit }: LedgerAudit & InTransaction): Promise<void> {
+    await this.#query(tx, PRUNE_FOLDERS, [spaceId, path, auditJson(audit)]);
   }
 
   /** In the transaction where one is given; its driver gives int8 as bigint. */

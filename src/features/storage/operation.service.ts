@@ -153,7 +153,8 @@ export class OperationService {
     const files = await operations.livingBelow(tx, spaceId, { prefix, before, limit: BATCH });
     const deleted = await fileLedger.delete(spaceId, files, { ...auditOfColumns(audit), permanent, tx });
     const last = files.length < BATCH;
-    if (last && prune && prefix.endsWith('/')) await fileLedger.pruneFolders(spaceId, prefix.slice(0, -1), { tx });
+    if (last && prune && prefix.endsWith('/'))
+      await fileLedger.pruneFolders(spaceId, prefix.slice(0, -1), { ...auditOfColumns(audit), tx });
     return { done: deleted.length, last };
   }
 

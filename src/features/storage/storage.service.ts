@@ -189,7 +189,7 @@ export class StorageService {
     }
     const refs = ids.map((id) => ({ id }));
     const deleted = refs.length === 0 ? [] : await fileLedger.delete(spaceId, refs, { ...scope, permanent });
-    if (normalized.endsWith('/')) await fileLedger.pruneFolders(spaceId, normalized.slice(0, -1));
+    if (normalized.endsWith('/')) await fileLedger.pruneFolders(spaceId, normalized.slice(0, -1), scope);
     return { deletion: { deleted, missing: [] } };
   }
 }

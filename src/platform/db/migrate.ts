@@ -22,6 +22,9 @@ export interface MigrateResult {
 /** Prisma's own advisory lock: its command line and we keep out of each other's way. */
 const PRISMA_LOCK_KEY = 72707369;
 const LOCK_POLL_MS = 50;
+/** How often, and with what pause, a migration that did not get its tables is tried again. */
+const LOCK_ATTEMPTS = 60;
+const LOCK_RETRY_MS = 500;
 
 /** As Prisma creates it, to the letter. */
 const CREATE_TABLE = `CREATE TABLE _prisma_migrations (
@@ -88,7 +91,7 @@ async function applyMissing(client: Client, files: readonly MigrationFile[], log
   const missing = files.filter((file) => !checksums.has(file.name));
   for (const file of missing) {
     const startedAt = performance.now();
-    await apply(client, file);
+    await apply(client, file, log);
     log.info({ migration: file.name, durationMs: Math.round(performance.now() - startedAt) }, 'migration applied');
   }
   return missing.map((file) => file.name);
@@ -107,29 +110,40 @@ async function readApplied(client: Client): Promise<Map<string, string>> {
   return new Map(rows.map((row) => [row.migration_name, row.checksum]));
 }
 
-async function apply(client: Client, file: MigrationFile): Promise<void> {
+async function apply(client: Client, file: MigrationFile, log: DbLog): Promise<void> {
   // Left by a process that died, or by a failure before the file was mended; Prisma refuses to go on until it is settled.
   await client.query(
     `UPDATE _prisma_migrations SET rolled_back_at = now()
      WHERE migration_name = $1 AND finished_at IS NULL AND rolled_back_at IS NULL`,
     [file.name],
   );
-  if (file.transactional) await applyInTransaction(client, file);
+  if (file.transactional) await applyInTransaction(client, file, log);
   else await applyStatements(client, file);
 }
 
-async function applyInTransaction(client: Client, file: MigrationFile): Promise<void> {
-  try {
-    await client.query('BEGIN');
-    const id = await insertEntry(client, file);
-    await client.query(file.sql);
-    await finishEntry(client, id);
-    await client.query('COMMIT');
-  } catch (cause) {
-    // The connection may be what failed; the transaction is rolled back either way.
-    await client.query('ROLLBACK').catch(() => {});
-    throw failureOf(file, cause, file.sql);
+/** A migration that names a short `lock_timeout` gives way to requests under way, and is tried again. */
+async function applyInTransaction(client: Client, file: MigrationFile, log: DbLog): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await client.query('BEGIN');
+      const id = await insertEntry(client, file);
+      await client.query(file.sql);
+      await finishEntry(client, id);
+      await client.query('COMMIT');
+      return;
+    } catch (cause) {
+      // The connection may be what failed; the transaction is rolled back either way.
+      await client.query('ROLLBACK').catch(() => {});
+      if (!isInTheWay(cause) || attempt === LOCK_ATTEMPTS) throw failureOf(file, cause, file.sql);
+      log.info({ migration: file.name, attempt }, 'tables are in use; the migration is tried again');
+      await delay(LOCK_RETRY_MS * (0.5 + Math.random()));
+    }
   }
+}
+
+/** lock_not_available, deadlock_detected: others were at work on the same tables. */
+function isInTheWay(cause: unknown): boolean {
+  return cause instanceof DatabaseError && (cause.code === '55P03' || cause.code === '40P01');
 }
 
 async function applyStatements(client: Client, file: MigrationFile): Promise<void> {
