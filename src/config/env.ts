@@ -151,9 +151,9 @@ export interface Config {
   readonly retention: {
     /** Between asking for the deletion of an account and its erasure. */
     readonly accountDeletionGraceDays: number;
-    /** null: for ever. */
     /** How long drives keep what was deleted; 0: not at all. */
     readonly trashDays: number;
+    /** null: for ever. */
     readonly auditDays: number | null;
   };
   readonly role: 'all' | 'api' | 'worker';

@@ -527,7 +527,7 @@ describe('folders', () => {
     const move = await beginMove(machine, 'd', 'm');
     // What is on its way is not replaced where it was.
     expect(await upload(machine, 'd/a', 9)).toBe('CONFLICT');
-    await machine.process.fileLedger.pruneFolders(machine.space.id, 'm');
+    await machine.process.fileLedger.pruneFolders(machine.space.id, 'm', AUDIT);
     expect(await foldersOf(machine)).toEqual([]);
     await move.end();
     expect(await pathsOf(machine)).toEqual(['m/a', 'm/sub/b']);
