@@ -109,7 +109,10 @@ async function beginMove(machine: SpaceMachine, from: string, to: string) {
       for (let steps = 0; (await folders.moveStep(machine.space.id, { from, to, before, limit: 2 })) > 0; steps += 1) {
         expect(steps).toBeLessThan(100);
       }
-      await database.prisma.operation.update({ where: { id: operationId }, data: { state: 'DONE' } });
+      await database.prisma.operation.update({
+        where: { id: operationId },
+        data: { state: 'DONE', finishedAt: new Date() },
+      });
     },
   };
 }

@@ -80,7 +80,7 @@ export class SharingModel {
   /** False where it does not fit. What is over makes room for it only then for good when it fits. */
   openDrop(drop: ModelDrop, bytes: number): boolean {
     const before = [...this.space.reservations];
-    if (!this.space.openReservation(drop.id, bytes, drop.maxFiles)) {
+    if (!this.space.openReservation(drop.id, bytes, drop.maxFiles, true)) {
       for (const [id, reservation] of before) this.space.reservations.set(id, reservation);
       return false;
     }

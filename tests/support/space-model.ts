@@ -28,6 +28,8 @@ interface ModelReservation {
   heldObjects: number;
   /** Nothing is drawn from it any more; held until somebody needs the room. */
   isOver: boolean;
+  /** Of a public link: nothing but whole files comes, so that bytes without an object are of no use. */
+  isDrop: boolean;
 }
 
 /** Stored, but no file yet. */
@@ -270,9 +272,9 @@ export class SpaceModel {
     return files.length > limit ? 'begun' : 'deleted';
   }
 
-  openReservation(id: string, bytes: number, objects: number): boolean {
+  openReservation(id: string, bytes: number, objects: number, isDrop = false): boolean {
     if (!this.#hold(bytes, objects)) return false;
-    this.reservations.set(id, { id, heldBytes: bytes, heldObjects: objects, isOver: false });
+    this.reservations.set(id, { id, heldBytes: bytes, heldObjects: objects, isOver: false, isDrop });
     return true;
   }
 
@@ -359,6 +361,9 @@ export class SpaceModel {
     if (!reservation) return;
     reservation.heldBytes += Math.max(0, heldBytes - usedBytes);
     reservation.heldObjects += Math.max(0, heldObjects - usedObjects);
+    const isUsedUp =
+      reservation.heldObjects === 0 && ![...this.uploads].some((other) => other.reservation === reservation);
+    if (reservation.isDrop && isUsedUp) reservation.heldBytes = 0;
   }
 
   /** The name that was given, held against the rules. */

@@ -298,6 +298,9 @@ ALTER TABLE "share_links" ADD CONSTRAINT "share_links_downloads_bounded" CHECK (
 ALTER TABLE "share_links" ADD CONSTRAINT "share_links_drop_is_whole"
   CHECK (("max_upload_bytes" IS NULL) = ("max_upload_files" IS NULL) AND ("max_upload_bytes" IS NULL OR "folder_id" IS NOT NULL));
 
+ALTER TABLE "operations" ADD CONSTRAINT "operations_finished_is_whole"
+  CHECK (("finished_at" IS NULL) = ("state" IN ('QUEUED', 'RUNNING')));
+
 -- Both are rewritten with each upload, as the space's own row is.
 ALTER TABLE "space_categories" SET (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 ALTER TABLE "usage_daily" SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
