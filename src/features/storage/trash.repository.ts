@@ -18,21 +18,37 @@ const FIND = {
 const NEWEST_BELOW = {
   name: 'trash_newest_below',
   text: `SELECT DISTINCT ON (path) id, path FROM files
-    WHERE space_id = $1 AND deleted_at IS NOT NULL AND path >= $2 AND ($3::text IS NULL OR path < $3)
+    WHERE space_id = $1 AND deleted_at IS NOT NULL AND path >= $2 AND path < $3
     ORDER BY path, deleted_at DESC, id DESC LIMIT $4`,
 };
 
+const NEWEST_FIRST = 'ORDER BY deleted_at DESC, id DESC LIMIT $2';
+const COLUMNS = `${FILE_COLUMNS}, deleted_at, trash_expires_at`;
+
+/** The whole trash walks one index. */
 const LIST = {
   name: 'trash_list',
-  text: `SELECT ${FILE_COLUMNS}, deleted_at, trash_expires_at FROM files
-    WHERE space_id = $1 AND deleted_at IS NOT NULL AND path >= $2 AND ($3::text IS NULL OR path < $3)
-    ORDER BY deleted_at DESC, id DESC LIMIT $4`,
+  text: `SELECT ${COLUMNS} FROM files WHERE space_id = $1 AND deleted_at IS NOT NULL ${NEWEST_FIRST}`,
 };
 
 const LIST_ON = {
   name: 'trash_list_on',
-  text: LIST.text.replace('ORDER BY', 'AND (deleted_at, id) < ($5, $6::uuid) ORDER BY'),
+  text: LIST.text.replace('ORDER BY', 'AND (deleted_at, id) < ($3, $4::uuid) ORDER BY'),
 };
+
+/** What lies below a prefix is found by path and sorted: to look for it in the order of the list could mean all of it. */
+const LIST_BELOW = {
+  name: 'trash_list_below',
+  text: `WITH found AS MATERIALIZED (
+      SELECT id, deleted_at FROM files WHERE space_id = $1 AND deleted_at IS NOT NULL AND path >= $3 AND path < $4
+    ), page AS MATERIALIZED (
+      SELECT id FROM found WHERE $5::timestamptz IS NULL OR (deleted_at, id) < ($5, $6::uuid) ${NEWEST_FIRST}
+    )
+    SELECT ${COLUMNS} FROM files WHERE id IN (SELECT id FROM page) ORDER BY deleted_at DESC, id DESC`,
+};
+
+/** Behind every path. */
+const END = '\u{10ffff}'.repeat(257);
 
 const STATE = {
   name: 'trash_state',
@@ -49,14 +65,11 @@ export class TrashRepository {
 
   /** Newest first, by keyset. */
   async list(spaceId: string, { prefix, limit, cursor }: TrashQuery): Promise<Page<TrashedFile>> {
-    const values = [spaceId, prefix, endOfPrefix(prefix), limit + 1];
-    let rows: TrashRow[];
-    if (cursor === undefined) {
-      rows = await this.#database.query<TrashRow>(LIST, values);
-    } else {
-      const [time, id] = decodeCursor(cursor, 'time', 'id');
-      rows = await this.#database.query<TrashRow>(LIST_ON, [...values, new Date(time), id]);
-    }
+    const position = cursor === undefined ? null : decodeCursor(cursor, 'time', 'id');
+    const after = position === null ? [null, null] : [new Date(position[0]), position[1]];
+    const statement = prefix !== '' ? LIST_BELOW : position === null ? LIST : LIST_ON;
+    const range = prefix !== '' ? [prefix, endOfPrefix(prefix) ?? END, ...after] : position === null ? [] : after;
+    const rows = await this.#database.query<TrashRow>(statement, [spaceId, limit + 1, ...range]);
     return cutPage(rows.map(toTrashed), limit, ({ deletedAt, id }) => encodeCursor([deletedAt.getTime(), id]));
   }
 
@@ -70,7 +83,7 @@ export class TrashRepository {
     spaceId: string,
     { prefix, limit }: { readonly prefix: string; readonly limit: number },
   ): Promise<{ readonly id: string; readonly path: string }[]> {
-    return this.#database.query(NEWEST_BELOW, [spaceId, prefix, endOfPrefix(prefix), limit]);
+    return this.#database.query(NEWEST_BELOW, [spaceId, prefix, endOfPrefix(prefix) ?? END, limit]);
   }
 
   /** How many files are in it, and PostgreSQL's time, as deletions are stamped with. */
