@@ -1,6 +1,13 @@
 import type { Database } from '../../platform/db/database.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
-import type { Operation, OperationKind, OperationParams, RunningOperation, Step } from './operation.ts';
+import type {
+  Operation,
+  OperationKind,
+  OperationParams,
+  OperationReader,
+  RunningOperation,
+  Step,
+} from './operation.ts';
 import { endOfPrefix } from './path-range.ts';
 import type { FilePlace } from './stored-file.ts';
 
@@ -17,7 +24,8 @@ interface OperationRow {
 
 const FIND = {
   name: 'operations_find',
-  text: `SELECT id, kind, state, total, done, created_at, finished_at, error FROM operations WHERE space_id = $1 AND id = $2`,
+  text: `SELECT id, kind, state, total, done, created_at, finished_at, error FROM operations
+    WHERE id = $1 AND (space_id = $2 OR (params->'audit'->>'actor_id' = $3 AND params->'audit'->>'actor_type' <> 'key'))`,
 };
 
 /** An operation is about what is there under the lock: `before` comes from the clock that files are stamped by. */
@@ -31,8 +39,9 @@ export class OperationRepository {
     this.#database = database;
   }
 
-  async find(spaceId: string, id: string): Promise<Operation | null> {
-    const [row] = await this.#database.query<OperationRow>(FIND, [spaceId, id]);
+  /** One of the space, or one that this user, by no key, has begun in another's drive. */
+  async find(id: string, { spaceId, userId }: OperationReader): Promise<Operation | null> {
+    const [row] = await this.#database.query<OperationRow>(FIND, [id, spaceId, userId]);
     return row ? toOperation(row) : null;
   }
 
