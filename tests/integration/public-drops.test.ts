@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { IngestService } from '../../src/features/ingest/index.ts';
 import { LinkDoorService, PublicLinkRepository } from '../../src/features/sharing/index.ts';
 import { createHttpServer } from '../../src/http/server.ts';
-import { newId } from '../../src/platform/crypto/random.ts';
+import { newId, sha256 } from '../../src/platform/crypto/random.ts';
 import { type Accounts, type Site, startAccounts } from '../support/accounts.ts';
 import { LinkOwner } from '../support/links.ts';
 import { auditSpace } from '../support/spaces.ts';
@@ -246,6 +246,20 @@ describe('a file that is coming', () => {
     expect(await coming.finish()).toEqual({ status: 404, code: 'LINK_NOT_FOUND' });
     expect(await paths()).toEqual(['private/inbox/contract.pdf']);
     expect(await audit()).toMatchObject({ uploads: 0, faults: [] });
+  });
+
+  it('has no room any more once the link is revoked, and does not land though it was let in just before', async () => {
+    const { id, token } = await makeDrop();
+    const link = await new PublicLinkRepository(a.database).findUsable(sha256(token), a.clock.now());
+    if (!link) throw new Error('there is no link');
+    const coming = await begunDrop(token);
+    await owner.send('delete', `/shares/links/${id}`).expect(200);
+    expect(await audit()).toMatchObject({ uploads: 0, reservedBytes: 0, reservedObjects: 0, faults: [] });
+    // As if the link had been looked up right before it was revoked.
+    vi.spyOn(LinkDoorService.prototype, 'getUsable').mockResolvedValueOnce(link);
+    expect(await coming.finish()).toEqual({ status: 404, code: 'LINK_NOT_FOUND' });
+    expect(await paths()).toEqual(['private/inbox/contract.pdf']);
+    expect(await audit()).toMatchObject({ usedObjects: 1, reservedBytes: 0, faults: [] });
   });
 
   it('goes where the folder has gone meanwhile', async () => {
