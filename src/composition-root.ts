@@ -67,7 +67,7 @@ export function compose(input: CompositionInput): Composition {
   });
   const basis = composeBasis(input, queue);
   const shares = composeShares(basis);
-  const signIn = composeSignIn(basis, { onEmailVerified: (tx, { id }) => shares.received.claim(tx, id) });
+  const signIn = composeSignIn(basis, { onEmailVerified: (tx, user) => shares.received.claim(tx, user) });
   const keys = composeKeys(basis);
   const accounts = composeAccounts(basis, signIn, keys.keys);
   const auditLog = composeAuditLog(basis);

@@ -25,7 +25,7 @@ import type { composeFiles } from './files.ts';
 
 /** Public links, on the owner's side and on everybody's. */
 export function composeLinks(basis: Basis, files: ReturnType<typeof composeFiles>) {
-  const { database, uow, audit, passwordHasher, sealer, secrets, clock } = basis;
+  const { database, uow, audit, passwordHasher, sealer, secrets, clock, log } = basis;
   const owned = new LinkService({
     uow,
     links: new LinkRepository(database),
@@ -45,7 +45,7 @@ export function composeLinks(basis: Basis, files: ReturnType<typeof composeFiles
   });
   const { storage, folders, levels, reading, zips, ingest } = files;
   const open = new PublicLinkService({ links, storage, folders, levels, reading, zips, sealer, clock });
-  const drops = new LinkDropService({ door, links, ingest, clock });
+  const drops = new LinkDropService({ door, links, ingest, clock, log });
   return { routes: [...linkRoutes(owned), ...publicLinkRoutes({ door, links: open, drops })] };
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { newId } from '../../src/platform/crypto/random.ts';
 import { type Site, startAccounts } from '../support/accounts.ts';
 import { DriveClient } from '../support/drive-client.ts';
 import { auditSpace } from '../support/spaces.ts';
@@ -117,5 +118,53 @@ describe('while the files of a deleted folder are waiting', () => {
     await me.upload('new', again);
     expect((await me.patch(`/files/${older}`, { folderId: again })).body.error.code).toBe('CONFLICT');
     expect((await me.delete(`/drive/${again}`)).body.error.code).toBe('CONFLICT');
+  });
+});
+
+describe('the progress of a job', () => {
+  const GONE = [404, 'JOB_NOT_FOUND'];
+  const seenBy = async (who: DriveClient, jobId: string) => {
+    const { status, body } = await who.get(`/storage/jobs/${jobId}`);
+    return [status, body.error?.code ?? body.data.job];
+  };
+
+  it('is for the grantee too who has begun it, and tells no names', async () => {
+    const { me, big, sub } = await someoneWithFiles(idle);
+    const [guest, other] = [await DriveClient.of(me.world), await DriveClient.of(me.world)];
+    for (const who of [guest, other]) await me.share({ folderId: big }, who, 'EDIT');
+    const reply = await guest.delete(`/drive/${sub}`);
+    expect(reply.status).toBe(202);
+    const { jobId } = reply.body.data;
+    const [status, job] = await seenBy(guest, jobId);
+    expect(status).toBe(200);
+    expect(job).toEqual({
+      id: jobId,
+      kind: 'prefix.delete',
+      state: 'QUEUED',
+      total: 5,
+      done: 0,
+      createdAt: expect.any(String),
+      finishedAt: null,
+      error: null,
+    });
+    expect(await seenBy(me, jobId)).toEqual([200, job]);
+    expect(await seenBy(other, jobId)).toEqual(GONE);
+    // A key of the same person has its pocket, and no more.
+    const key = await me.world.key(guest.person);
+    const byKey = await me.world.send('get', { path: `/storage/jobs/${jobId}` }, key.headers);
+    expect([byKey.status, byKey.body.error?.code]).toEqual(GONE);
+  });
+
+  it.each(['user', 'admin', 'key'])('is found by who moved a folder as a %s', async (actorType) => {
+    const { me } = await someoneWithFiles(idle);
+    const guest = await DriveClient.of(me.world);
+    const audit = { actor_type: actorType, actor_id: guest.person.userId };
+    const params = { from: 'a', to: 'b', before: '2026-01-01 00:00:00+00', audit };
+    const id = newId();
+    await me.world.database.prisma.operation.create({
+      data: { id, spaceId: me.spaceId, kind: 'folder.move', params, total: 5n },
+    });
+    const [status] = await seenBy(guest, id);
+    expect(status).toBe(actorType === 'key' ? 404 : 200);
   });
 });

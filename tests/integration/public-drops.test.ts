@@ -3,9 +3,11 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import supertest from 'supertest';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { IngestService } from '../../src/features/ingest/index.ts';
+import { LinkDoorService, PublicLinkRepository } from '../../src/features/sharing/index.ts';
 import { createHttpServer } from '../../src/http/server.ts';
-import { newId } from '../../src/platform/crypto/random.ts';
+import { newId, sha256 } from '../../src/platform/crypto/random.ts';
 import { type Accounts, type Site, startAccounts } from '../support/accounts.ts';
 import { LinkOwner } from '../support/links.ts';
 import { auditSpace } from '../support/spaces.ts';
@@ -33,6 +35,7 @@ afterAll(async () => {
   server.close();
   await site.stop();
 });
+afterEach(() => vi.restoreAllMocks());
 beforeEach(async () => {
   owner = await LinkOwner.make(a);
   await owner.file('private/inbox/contract.pdf', 'secret');
@@ -170,6 +173,35 @@ describe('a drop', () => {
     expect(await audit()).toMatchObject({ reservedBytes: 0, usedBytes: 1006, faults: [] });
   });
 
+  it('says so when the file has landed, whatever fails after that', async () => {
+    const { token } = await makeDrop();
+    vi.spyOn(PublicLinkRepository.prototype, 'touch').mockRejectedValue(new Error('the database has gone'));
+    await drop(token, 'x', 'one.txt').expect(201);
+    vi.restoreAllMocks();
+    const commit = IngestService.prototype.stage;
+    vi.spyOn(IngestService.prototype, 'stage').mockImplementation(async function (this: IngestService, input) {
+      const staged = await commit.call(this, input);
+      const closing = async (...place: Parameters<typeof staged.commit>) => {
+        const file = await staged.commit(...place);
+        vi.spyOn(LinkDoorService.prototype, 'getUsable').mockRejectedValue(new Error('the database has gone'));
+        return file;
+      };
+      return { sizeBytes: staged.sizeBytes, abort: () => staged.abort(), commit: closing };
+    });
+    const page = await drop(token, 'x', 'two.txt').set('accept', 'text/html').expect(201);
+    expect(page.text).toContain('two.txt');
+    expect(await paths()).toEqual(['private/inbox/contract.pdf', 'private/inbox/one.txt', 'private/inbox/two.txt']);
+  });
+
+  it('that is refused for want of room is recorded with its link', async () => {
+    const { id, token } = await makeDrop({ maxUploadBytes: 10 });
+    await drop(token, 'x'.repeat(11)).expect(413);
+    const entries = await a.database.prisma.auditLog.findMany({ where: { action: 'quota.exceeded' } });
+    expect(entries.map(({ metadata }) => metadata)).toContainEqual(
+      expect.objectContaining({ linkId: id, limit: 'bytes', requested: 11 }),
+    );
+  });
+
   it('has its room, whatever else the owner uploads', async () => {
     const { token } = await makeDrop({ maxUploadBytes: LARGE * 2 });
     await a.database.prisma.space.update({
@@ -214,6 +246,20 @@ describe('a file that is coming', () => {
     expect(await coming.finish()).toEqual({ status: 404, code: 'LINK_NOT_FOUND' });
     expect(await paths()).toEqual(['private/inbox/contract.pdf']);
     expect(await audit()).toMatchObject({ uploads: 0, faults: [] });
+  });
+
+  it('has no room any more once the link is revoked, and does not land though it was let in just before', async () => {
+    const { id, token } = await makeDrop();
+    const link = await new PublicLinkRepository(a.database).findUsable(sha256(token), a.clock.now());
+    if (!link) throw new Error('there is no link');
+    const coming = await begunDrop(token);
+    await owner.send('delete', `/shares/links/${id}`).expect(200);
+    expect(await audit()).toMatchObject({ uploads: 0, reservedBytes: 0, reservedObjects: 0, faults: [] });
+    // As if the link had been looked up right before it was revoked.
+    vi.spyOn(LinkDoorService.prototype, 'getUsable').mockResolvedValueOnce(link);
+    expect(await coming.finish()).toEqual({ status: 404, code: 'LINK_NOT_FOUND' });
+    expect(await paths()).toEqual(['private/inbox/contract.pdf']);
+    expect(await audit()).toMatchObject({ usedObjects: 1, reservedBytes: 0, faults: [] });
   });
 
   it('goes where the folder has gone meanwhile', async () => {

@@ -333,6 +333,16 @@ describe('a password', () => {
     await send(PASSWORD).expect(201);
   });
 
+  it.each<[string, BufferEncoding]>([
+    ['pässwörd-ключ', 'utf8'],
+    ['pässwörd', 'latin1'],
+  ])('%s is known by its bytes in %s', async (password, encoding) => {
+    const { token } = await owner.link({ folderId, password });
+    // What node takes as a header is the bytes that it sends.
+    const sent = Buffer.from(password, encoding).toString('latin1');
+    await look(token).set('x-link-password', sent).expect(200);
+  });
+
   it('opens the link to a browser for an hour, in every process, and no other link', async () => {
     const { token } = await owner.link({ folderId, password: PASSWORD });
     const another = await owner.link({ folderId, password: PASSWORD });

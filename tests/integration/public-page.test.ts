@@ -99,6 +99,18 @@ describe('the page of a link', () => {
     expect((await browse(`/s/${token}`).expect(200)).text).toContain('There is nothing here');
   });
 
+  it('offers the ZIP only where there is a file at any depth', async () => {
+    await owner.file('private/photos/old/1999/a.jpg', 'a');
+    const { token } = await owner.link({ folderId });
+    const zips = async (path: string) => hrefs((await browse(`/s/${token}${path}`).expect(200)).text)[0];
+    expect(await zips('?path=old')).toBe(`/s/${token}/zip?path=old`);
+    await owner.send('delete', `/storage/files/${encodeURIComponent('private/photos/old/1999/a.jpg')}`);
+    await owner.file('private/photos/oldest.jpg', 'beside');
+    const { text } = await browse(`/s/${token}?path=old`).expect(200);
+    expect(hrefs(text)).toEqual([`/s/${token}`, `/s/${token}?path=old%2F1999`]);
+    expect(await zips('')).toBe(`/s/${token}/zip`);
+  });
+
   it.each([
     ['<script>alert(1)<', '&lt;script&gt;alert(1)&lt;'],
     ['"><img src=x onerror=alert(1)>', '&quot;&gt;&lt;img src=x onerror=alert(1)&gt;'],

@@ -35,13 +35,13 @@ describe('VIEW', () => {
     for (const id of [trips, rome, later]) expect((await guest.get(`/drive/${id}`)).status).toBe(200);
     for (const id of [early, late]) {
       expect((await guest.get(`/files/${id}`)).status).toBe(200);
-      expect((await guest.get(`/files/${id}/link`)).status).toBe(200);
       const content = await a.anonymous().get(`/api/files/${id}/content`).set(bearer(guest)).expect(200);
       expect(content.text).toBe('x');
     }
     const names = (await guest.get(`/drive/${rome}`)).body.data.files.map(({ name }: { name: string }) => name);
     expect(names).toEqual(['early.txt', 'late.txt']);
     for (const refused of [
+      await guest.get(`/files/${early}/link`),
       await guest.patch(`/files/${early}`, { name: 'mine.txt' }),
       await guest.delete(`/files/${early}`),
       await guest.post(`/files/${early}/copy`, { folderId: trips }),

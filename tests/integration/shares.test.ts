@@ -182,7 +182,19 @@ describe('who exists', () => {
     expect(await granteesOf(fileId)).toEqual([null, null]);
     await verify(you);
     expect(await granteesOf(fileId)).toEqual([you.id, null]);
-    expect((await you.get('/shared-with-me')).body.data.shares).toHaveLength(1);
+    const [got, ...more] = (await you.get('/shared-with-me')).body.data.shares;
+    expect(more).toEqual([]);
+    const noted = await claimsOf(you);
+    expect(noted).toMatchObject([
+      {
+        actorType: 'user',
+        subjectType: 'share',
+        subjectId: got.id,
+        ip: expect.any(String),
+        requestId: expect.any(String),
+      },
+    ]);
+    expect(noted[0]?.metadata).toEqual({ fileId, permission: 'VIEW', expiresAt: null, claimed: true });
     // Another address: what was shared stays with the person.
     a.clock.advance(61);
     expect((await you.put('/users/profile', { email: second })).status).toBe(200);
@@ -243,6 +255,9 @@ describe('who exists', () => {
       },
       { timeout: 20_000, interval: 100 },
     );
+    const noted = await claimsOf(you);
+    expect(new Set(noted.map(({ subjectId }) => subjectId)).size).toBe(2500);
+    expect(noted).toHaveLength(2500);
   }, 40_000);
 });
 
@@ -459,6 +474,12 @@ interface Page {
 /** Proves the address by the code that was mailed to it. */
 async function verify(caller: Caller, email = caller.email, mails = 1): Promise<void> {
   expect((await caller.post(`/otp/verify/${await a.mailBox.code(email, mails)}`)).status).toBe(200);
+}
+
+/** What the audit log has of shares that somebody got by proving an address. */
+function claimsOf({ id }: Caller) {
+  const where = { action: 'share.change', actorId: id, metadata: { path: ['claimed'], equals: true } };
+  return a.database.prisma.auditLog.findMany({ where });
 }
 
 /** Every statement that the service sends meanwhile, without what the jobs send. */

@@ -5,6 +5,7 @@ export {
   ANONYMOUS_ACTOR,
   AUDIT_ACTIONS,
   type AuditActor,
+  type AuditEntry,
   type AuditOrigin,
   actingUser,
   actorOf,

@@ -1,7 +1,7 @@
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import type { AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
+import type { ActingUser, AuditActor, AuditOrigin, AuditRepository } from '../audit/index.ts';
 import type { MailService } from '../mail/index.ts';
 import type { User, UserRepository } from '../users/index.ts';
 import type { OneTimeCodeRepository } from './one-time-code.repository.ts';
@@ -18,7 +18,7 @@ export interface EmailVerificationDependencies {
   readonly mail: MailService;
   readonly clock: Clock;
   /** What else there is to be done, in the transaction that proves an address. */
-  readonly onEmailVerified: (tx: Tx, user: User) => Promise<void>;
+  readonly onEmailVerified: (tx: Tx, user: ActingUser) => Promise<void>;
 }
 
 /** Whether a code is on its way, and until when it is good; null when the address is proven already. */
@@ -119,7 +119,7 @@ export class EmailVerificationService {
         origin,
         subject: { type: 'user', id: user.id },
       });
-      await onEmailVerified(tx, changed);
+      await onEmailVerified(tx, { userId: user.id, actor, origin });
       return changed;
     });
     if (verified) return verified;

@@ -176,7 +176,8 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       operationId: 'presignDriveDownload',
       tag: TAG,
       summary: 'Get a download link of a file',
-      description: 'A presigned URL that downloads the file’s present content without credentials until it expires.',
+      description:
+        'A presigned URL that downloads the file’s present content without credentials until it expires. The owner’s only, since no end of a share ends it; whom the file is shared with reads it by `/files/{id}/content`.',
       access: 'verified',
       params: schemas.fileParams,
       query: linkQuery,
@@ -191,7 +192,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
           },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'FORBIDDEN', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context }) => {
         const { expiresIn, disposition } = query;
         const input = { expiresInSeconds: expiresIn, disposition, publicOrigin: context.publicOrigin };

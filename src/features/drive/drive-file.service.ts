@@ -166,9 +166,12 @@ export class DriveFileService {
     return this.#deps.reading.open(scope, { id }, { choose });
   }
 
-  /** A URL by which anybody may download the present content for a while. Errors: FILE_NOT_FOUND. */
+  /**
+   * A URL by which anybody may download the present content for a while, whatever becomes of a share meanwhile: the
+   * owner's only. Errors: FILE_NOT_FOUND, FORBIDDEN.
+   */
   async link(user: DriveUser, id: string, input: LinkInput) {
-    const { scope } = await this.get(user, id);
+    const { scope } = await this.#deps.access.resolveFile(user, id, 'own');
     return this.#deps.reading.presign(scope, { id }, input);
   }
 

@@ -40,19 +40,18 @@ export class QuotaRefusals {
       const details = quotaDetailsOf(error);
       if (details !== null && this.#isDue(by.space.id)) {
         const { limit, quota, used, reserved, requested } = details;
-        const metadata = { fileName, limit, quota, used, reserved, requested };
-        await this.#record(by, metadata);
+        await this.#record(by, { fileName, limit, quota, used, reserved, requested });
       }
       throw error;
     }
   }
 
   async #record(
-    { space, actor, origin }: SpaceScope,
-    metadata: Readonly<Record<string, string | number>>,
+    { space, actor, origin, metadata }: SpaceScope,
+    refusal: Readonly<Record<string, string | number>>,
   ): Promise<void> {
     try {
-      await this.#recorder.record({ action: 'quota.exceeded', actor, origin, metadata });
+      await this.#recorder.record({ action: 'quota.exceeded', actor, origin, metadata: { ...refusal, ...metadata } });
     } catch (error) {
       this.#notedAt.delete(space.id);
       throw error;

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
+import type { Logger } from '../../platform/logging/logger.ts';
 import type { AuditOrigin } from '../audit/index.ts';
 import { fileNameFault, type IngestService, normalizeFileName } from '../ingest/index.ts';
 import { lastSegment } from './link.ts';
@@ -14,6 +15,7 @@ export interface LinkDropDependencies {
   readonly links: PublicLinkRepository;
   readonly ingest: IngestService;
   readonly clock: Clock;
+  readonly log: Logger;
 }
 
 export interface DropInput {
@@ -83,10 +85,31 @@ export class LinkDropService {
         });
         const path = `${place.path}/${name}`;
         await this.#unlessEnded(token, () => staged.commit({ path, folderId: place.folderId }));
-        await this.#deps.links.touch(link.id, this.#deps.clock.now());
+        await this.#landed(link);
         return { name, sizeBytes: staged.sizeBytes };
       },
     };
+  }
+
+  /** The link as it is after a drop; as it was where that cannot be told, for the file has landed all the same. */
+  async lookAgain(token: string, link: PublicLink): Promise<PublicLink> {
+    const { door, log } = this.#deps;
+    try {
+      return await door.getUsable(token);
+    } catch (error) {
+      log.warn({ err: error, linkId: link.id }, 'a link could not be looked up after a drop');
+      return link;
+    }
+  }
+
+  /** Never fails: the file is there, and its sender must not send it again. */
+  async #landed(link: PublicLink): Promise<void> {
+    const { links, clock, log } = this.#deps;
+    try {
+      await links.touch(link.id, clock.now());
+    } catch (error) {
+      log.warn({ err: error, linkId: link.id }, 'the last use of a link could not be noted');
+    }
   }
 
   /** Where the folder is by now: it may have moved while the file was coming. */

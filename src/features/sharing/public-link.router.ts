@@ -2,6 +2,7 @@ import { create } from 'content-disposition';
 import type { Request, Response } from 'express';
 import type { AppError } from '../../errors/app-error.ts';
 import { sendContent } from '../../http/content.ts';
+import { headerText } from '../../http/header-text.ts';
 import { keepPrivate, prefersHtml, STYLES_URL, sendPage } from '../../http/html-page.ts';
 import { receiveFile } from '../../http/multipart-upload.ts';
 import { pageMeta } from '../../http/paging.ts';
@@ -28,7 +29,7 @@ const DOOR_ERRORS = [
   'DEPENDENCY_UNAVAILABLE',
 ] as const;
 const PASSWORD_NOTE =
-  'Where the link has a password, a program sends it as `x-link-password`, a browser the cookie of `unlock`.';
+  'Where the link has a password, a program sends it as `x-link-password` (UTF-8), a browser the cookie of `unlock`.';
 
 export interface PublicLinkRouteDependencies {
   readonly door: LinkDoorService;
@@ -207,7 +208,7 @@ function dropRoute({ door, drops }: PublicLinkRouteDependencies): Route {
       );
       const dropped = await staged.commit();
       if (prefersHtml(req)) {
-        sendPage(res, 201, pages.drop(`/s/${token}`, await door.getUsable(token), dropped));
+        sendPage(res, 201, pages.drop(`/s/${token}`, await drops.lookAgain(token, link), dropped));
         return undefined;
       }
       return created('File sent', { file: { name: dropped.name, size: dropped.sizeBytes } });
@@ -230,7 +231,7 @@ function enter(
   const password = req.headers['x-link-password'];
   const visit: Visit = {
     token,
-    password: typeof password === 'string' ? password : undefined,
+    password: typeof password === 'string' ? headerText(password) : undefined,
     pass: cookieOf(req, PASS_COOKIE),
     ip: context.ip,
   };

@@ -51,10 +51,10 @@ export class PublicLinkService {
    */
   async list(link: PublicLink, { path, limit, cursor }: ListingRequest): Promise<PublicListing> {
     const { target, space } = link;
-    if (target.kind === 'drop') return { path: '', folders: [], files: [], nextCursor: null };
+    if (target.kind === 'drop') return { path: '', folders: [], files: [], nextCursor: null, hasFiles: false };
     if (target.kind === 'file') {
       const file = await this.#find(link, '');
-      return { path: '', folders: [], files: [toPublic(file, link)], nextCursor: null };
+      return { path: '', folders: [], files: [toPublic(file, link)], nextCursor: null, hasFiles: true };
     }
     const parent =
       path === '' ? { id: target.folderId, path: target.path } : await this.#findFolder(link, target.path, path);
@@ -76,6 +76,7 @@ export class PublicLinkService {
       files: page.files.map((file) => toPublic(file, link)),
       // A place in a list names the whole path.
       nextCursor: page.nextCursor && this.#sealed(page.nextCursor, context),
+      hasFiles: page.files.length > 0 || (await this.#deps.zips.hasFiles(space.id, parent.path)),
     };
   }
 

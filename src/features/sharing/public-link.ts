@@ -43,4 +43,6 @@ export interface PublicListing {
   readonly folders: readonly PublicEntry[];
   readonly files: readonly PublicFile[];
   readonly nextCursor: string | null;
+  /** Whether there is any file here, however deep: something for a ZIP. */
+  readonly hasFiles: boolean;
 }

@@ -106,7 +106,7 @@ function file(home: string, link: PublicLink, { files: [found] }: PublicListing)
 }
 
 function folder(home: string, link: PublicLink, listing: PublicListing): Html {
-  const { path, folders, files, nextCursor } = listing;
+  const { path, folders, files, nextCursor, hasFiles } = listing;
   const isEmpty = folders.length + files.length === 0;
   const root = lastSegment(link.target.path);
   return html`<div class="head">
@@ -114,7 +114,7 @@ function folder(home: string, link: PublicLink, listing: PublicListing): Html {
 <h1>${isolated(path === '' ? root : lastSegment(path))}</h1>
 <p class="quiet">Shared folder${limits(link)}</p>
 </div>
-${isEmpty ? null : html`<a class="button" href="${at(`${home}/zip`, { path })}" download>Download all (ZIP)</a>`}
+${hasFiles ? html`<a class="button" href="${at(`${home}/zip`, { path })}" download>Download all (ZIP)</a>` : null}
 </div>
 ${path === '' ? null : crumbs(home, root, path)}
 ${

@@ -46,10 +46,26 @@ interface EntryJson extends Omit<ReceivedShare, 'expiresAt' | 'sharedAt'> {
   readonly sharedAt: string;
 }
 
-/** What a share was, for the audit log. */
-export interface LeftShare extends ShareTerms {
+interface ShareRow {
+  readonly id: string;
+  readonly file_id: string | null;
+  readonly folder_id: string | null;
+  readonly permission: SharePermission;
+  readonly expires_at: Date | null;
+}
+
+/** A share as the audit log has it. */
+export interface NotedShare extends ShareTerms {
+  readonly id: string;
   readonly fileId: string | null;
   readonly folderId: string | null;
+}
+
+/** What somebody got who has proven an address. */
+export interface Claim {
+  readonly given: readonly NotedShare[];
+  /** As many as were looked for: there may be more. */
+  readonly waited: number;
 }
 
 /** Shares with one person. */
@@ -70,32 +86,41 @@ export class ReceivedShareRepository {
   }
 
   /** Ends a share with this person; null where there is none. */
-  async delete(tx: Tx, granteeId: string, id: string): Promise<LeftShare | null> {
-    const [row] = await tx.$queryRaw<
-      { file_id: string | null; folder_id: string | null; permission: SharePermission; expires_at: Date | null }[]
-    >`
+  async delete(tx: Tx, granteeId: string, id: string): Promise<NotedShare | null> {
+    const [row] = await tx.$queryRaw<ShareRow[]>`
       DELETE FROM shares WHERE id = ${id}::uuid AND grantee_id = ${granteeId}::uuid
-      RETURNING file_id, folder_id, permission, expires_at`;
-    if (!row) return null;
-    return { fileId: row.file_id, folderId: row.folder_id, permission: row.permission, expiresAt: row.expires_at };
+      RETURNING id, file_id, folder_id, permission, expires_at`;
+    return row ? toNoted(row) : null;
   }
 
   /**
    * Gives somebody up to `limit` of the shares that wait for the address which that person has proven, but those of the own
-   * drive; answers how many waited, of those looked at.
+   * drive; answers those given, and how many waited, of those looked at.
    */
-  async claim(tx: Tx, userId: string, limit: number): Promise<number> {
-    const [row] = await tx.$queryRaw<{ waited: number }[]>`
+  async claim(tx: Tx, userId: string, limit: number): Promise<Claim> {
+    const rows = await tx.$queryRaw<(Omit<ShareRow, 'id'> & { readonly id: string | null })[]>`
       WITH waiting AS MATERIALIZED (
         SELECT s.id FROM users u JOIN shares s ON s.grantee_key = 'email:' || u.email_key
         WHERE u.id = ${userId}::uuid AND u.email_verified_at IS NOT NULL AND s.grantee_id IS NULL AND s.owner_id <> u.id
         LIMIT ${limit}
       ), given AS (
         UPDATE shares s SET grantee_id = ${userId}::uuid FROM waiting WHERE s.id = waiting.id AND s.grantee_id IS NULL
+        RETURNING s.id, s.file_id, s.folder_id, s.permission, s.expires_at
       )
-      SELECT count(*)::integer AS waited FROM waiting`;
-    return row?.waited ?? 0;
+      SELECT given.* FROM waiting LEFT JOIN given ON given.id = waiting.id`;
+    const given = rows.flatMap(({ id, ...row }) => (id === null ? [] : [toNoted({ id, ...row })]));
+    return { given, waited: rows.length };
   }
+}
+
+function toNoted({
+  id,
+  file_id: fileId,
+  folder_id: folderId,
+  permission,
+  expires_at: expiresAt,
+}: ShareRow): NotedShare {
+  return { id, fileId, folderId, permission, expiresAt };
 }
 
 function toReceived({ expiresAt, sharedAt, ...entry }: EntryJson): ReceivedShare {

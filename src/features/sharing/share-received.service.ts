@@ -4,10 +4,10 @@ import { isId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import type { Page, PageRequest } from '../../platform/keyset.ts';
 import type { JobSender } from '../../platform/queue/job-queue.ts';
-import type { ActingUser, AuditRepository } from '../audit/index.ts';
+import { type ActingUser, type AuditEntry, type AuditRepository, type Doer, SYSTEM_ORIGIN } from '../audit/index.ts';
 import type { ReceivedShare } from './share.ts';
 import { claimSharesJob } from './share-claim.ts';
-import type { ReceivedShareRepository } from './share-received.repository.ts';
+import type { NotedShare, ReceivedShareRepository } from './share-received.repository.ts';
 
 /** What one transaction gives somebody who has proven an address; the rest is a job's. */
 const CLAIMED_AT_ONCE = 1000;
@@ -39,28 +39,43 @@ export class ReceivedShareService {
     await uow.run(async (tx) => {
       const left = await received.delete(tx, userId, id);
       if (!left) throw new AppError('SHARE_NOT_FOUND');
-      const { fileId, folderId, permission, expiresAt } = left;
-      const metadata = {
-        ...(fileId === null ? { folderId } : { fileId }),
-        permission,
-        expiresAt: expiresAt?.toISOString() ?? null,
-        byGrantee: true,
-      };
-      await audit.append(tx, { action: 'share.delete', actor, origin, subject: { type: 'share', id }, metadata });
+      await audit.append(tx, entryOf('share.delete', { actor, origin }, left, { byGrantee: true }));
     });
   }
 
   /** Gives somebody what waits for the address that this transaction has proven; very much of it later, by a job. */
-  async claim(tx: Tx, userId: string): Promise<void> {
-    const { received, queue } = this.#deps;
-    const waited = await received.claim(tx, userId, CLAIMED_AT_ONCE);
-    if (waited === CLAIMED_AT_ONCE) await queue.enqueue(tx, claimSharesJob, { userId });
+  async claim(tx: Tx, user: ActingUser): Promise<void> {
+    const waited = await this.#claim(tx, user);
+    if (waited === CLAIMED_AT_ONCE) await this.#deps.queue.enqueue(tx, claimSharesJob, { userId: user.userId });
   }
 
   /** The rest. Nothing where the address has changed since. */
   async claimRest(userId: string, signal: AbortSignal): Promise<void> {
-    const { uow, received } = this.#deps;
+    const actor = { type: 'user', id: userId, accessKeyId: null } as const;
+    const user = { userId, actor, origin: SYSTEM_ORIGIN };
     do signal.throwIfAborted();
-    while ((await uow.run((tx) => received.claim(tx, userId, CLAIMED_AT_ONCE))) === CLAIMED_AT_ONCE);
+    while ((await this.#deps.uow.run((tx) => this.#claim(tx, user))) === CLAIMED_AT_ONCE);
   }
+
+  async #claim(tx: Tx, { userId, ...by }: ActingUser): Promise<number> {
+    const { received, audit } = this.#deps;
+    const { given, waited } = await received.claim(tx, userId, CLAIMED_AT_ONCE);
+    await audit.appendAll(
+      tx,
+      given.map((share) => entryOf('share.change', by, share, { claimed: true })),
+    );
+    return waited;
+  }
+}
+
+/** Never the address. */
+function entryOf(
+  action: 'share.change' | 'share.delete',
+  { actor, origin }: Doer,
+  { id, fileId, folderId, permission, expiresAt }: NotedShare,
+  why: Readonly<Record<string, true>>,
+): AuditEntry {
+  const subject = fileId === null ? { folderId } : { fileId };
+  const metadata = { ...subject, permission, expiresAt: expiresAt?.toISOString() ?? null, ...why };
+  return { action, actor, origin, subject: { type: 'share', id }, metadata };
 }

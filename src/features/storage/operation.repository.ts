@@ -1,7 +1,15 @@
 import type { Database } from '../../platform/db/database.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
-import type { Operation, OperationKind, OperationParams, RunningOperation, Step } from './operation.ts';
+import type {
+  Operation,
+  OperationKind,
+  OperationParams,
+  OperationReader,
+  RunningOperation,
+  Step,
+} from './operation.ts';
 import { endOfPrefix } from './path-range.ts';
+import type { FilePlace } from './stored-file.ts';
 
 interface OperationRow {
   readonly id: string;
@@ -16,7 +24,8 @@ interface OperationRow {
 
 const FIND = {
   name: 'operations_find',
-  text: `SELECT id, kind, state, total, done, created_at, finished_at, error FROM operations WHERE space_id = $1 AND id = $2`,
+  text: `SELECT id, kind, state, total, done, created_at, finished_at, error FROM operations
+    WHERE id = $1 AND (space_id = $2 OR (params->'audit'->>'actor_id' = $3 AND params->'audit'->>'actor_type' <> 'key'))`,
 };
 
 /** An operation is about what is there under the lock: `before` comes from the clock that files are stamped by. */
@@ -30,8 +39,9 @@ export class OperationRepository {
     this.#database = database;
   }
 
-  async find(spaceId: string, id: string): Promise<Operation | null> {
-    const [row] = await this.#database.query<OperationRow>(FIND, [spaceId, id]);
+  /** One of the space, or one that this user, by no key, has begun in another's drive. */
+  async find(id: string, { spaceId, userId }: OperationReader): Promise<Operation | null> {
+    const [row] = await this.#database.query<OperationRow>(FIND, [id, spaceId, userId]);
     return row ? toOperation(row) : null;
   }
 
@@ -121,9 +131,9 @@ export class OperationRepository {
     tx: Tx,
     spaceId: string,
     { prefix, before, limit }: { readonly prefix: string; readonly before: string; readonly limit: number },
-  ): Promise<{ readonly id: string }[]> {
+  ): Promise<FilePlace[]> {
     return tx.$queryRaw`
-      SELECT id FROM files
+      SELECT id, path FROM files
       WHERE space_id = ${spaceId}::uuid AND deleted_at IS NULL AND path >= ${prefix}
         AND (${endOfPrefix(prefix)}::text IS NULL OR path < ${endOfPrefix(prefix)}) AND uploaded_at <= ${before}::text::timestamptz(3)
       ORDER BY path LIMIT ${limit}::integer`;
@@ -134,7 +144,7 @@ export class OperationRepository {
     tx: Tx,
     spaceId: string,
     { prefix, before, after, limit }: { prefix: string; before: string; after: string; limit: number },
-  ): Promise<{ readonly id: string; readonly path: string }[]> {
+  ): Promise<FilePlace[]> {
     return tx.$queryRaw`
       SELECT DISTINCT ON (path) id, path FROM files
       WHERE space_id = ${spaceId}::uuid AND deleted_at <= ${before}::text::timestamptz(3) AND path >= ${prefix} AND path > ${after}

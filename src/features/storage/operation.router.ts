@@ -13,13 +13,19 @@ export function operationRoutes(operations: OperationService): Route[] {
       operationId: 'getStorageJob',
       tag: 'Storage',
       summary: 'Get a job’s progress',
-      description: 'How far a large deletion, restoration or move is. Jobs are forgotten 30 days after their end.',
+      description:
+        'How far a large deletion, restoration or move is: one of the own space, or one that the user has begun in a folder that others share. Jobs are forgotten 30 days after their end.',
       access: 'space:any',
       params: jobParams,
       success: { 200: { description: 'The job', data: z.object({ job }), example: { job: EXAMPLE_JOB } } },
       errors: ['JOB_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params }) =>
-        ok('Job', { job: presentOperation(await operations.get(principal.space.id, params.jobId)) }),
+      handler: async ({ principal, params }) => {
+        const reader = {
+          spaceId: principal.space.id,
+          userId: principal.kind === 'user' ? principal.userId : null,
+        };
+        return ok('Job', { job: presentOperation(await operations.get(reader, params.jobId)) });
+      },
     }),
   ];
 }

@@ -16,6 +16,7 @@ import type { OperationRepository } from './operation.repository.ts';
 import {
   type Operation,
   type OperationParams,
+  type OperationReader,
   type RunningOperation,
   runOperationJob,
   type Step,
@@ -49,9 +50,9 @@ export class OperationService {
     this.#deps = deps;
   }
 
-  /** Errors: JOB_NOT_FOUND. */
-  async get(spaceId: string, id: string): Promise<Operation> {
-    const operation = isId(id) ? await this.#deps.operations.find(spaceId, id) : null;
+  /** Errors: JOB_NOT_FOUND, also for what is somebody else's. */
+  async get(reader: OperationReader, id: string): Promise<Operation> {
+    const operation = isId(id) ? await this.#deps.operations.find(id, reader) : null;
     if (!operation) throw new AppError('JOB_NOT_FOUND');
     return operation;
   }

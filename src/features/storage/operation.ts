@@ -23,7 +23,13 @@ export interface OperationParams {
     /** Files that had to stay. */
     readonly failed?: number;
   };
-  readonly 'folder.move': { readonly from: string; readonly to: string; readonly before: string };
+  readonly 'folder.move': {
+    readonly from: string;
+    readonly to: string;
+    readonly before: string;
+    /** Of whom it is to be found. */
+    readonly audit?: AuditColumns;
+  };
 }
 
 export const OPERATION_KINDS = ['prefix.delete', 'trash.empty', 'trash.restore', 'folder.move'] as const;
@@ -31,7 +37,14 @@ export type OperationKind = (typeof OPERATION_KINDS)[number];
 
 export const OPERATION_STATES = ['QUEUED', 'RUNNING', 'DONE', 'FAILED'] as const;
 
-/** Work on more files than one answer may take, as its owner sees it. */
+/** Who asks for an operation: whoever acts in its space, or the user who began it. */
+export interface OperationReader {
+  readonly spaceId: string;
+  /** null for keys, which have their space and nothing else. */
+  readonly userId: string | null;
+}
+
+/** Work on more files than one answer may take, as its owner sees it; nothing in it tells where the files are. */
 export interface Operation {
   readonly id: string;
   readonly kind: OperationKind;

@@ -72,6 +72,11 @@ export class ZipService {
     return { name: archiveName(name), body };
   }
 
+  /** Whether there is any file below a folder. */
+  hasFiles(spaceId: string, folder: string): Promise<boolean> {
+    return this.#deps.files.morePass(spaceId, `${folder}/`, 0);
+  }
+
   async #below(spaceId: string, prefix: string) {
     const { files } = this.#deps;
     const first = await files.below(spaceId, prefix, { after: null, limit: PAGE });
