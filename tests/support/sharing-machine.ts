@@ -95,7 +95,7 @@ export class SharingProcess {
         folders: new FolderRepository(database),
         walk: new FolderWalkRepository(database),
       }),
-      zips: new ZipService({ files: new ZipRepository(database), store, recorder }),
+      zips: new ZipService({ files: new ZipRepository(database), store, recorder, clock: CLOCK }),
       folderLedger,
       uow,
       limits: { movedFiles: 1000, deletedFiles: 1000 },

@@ -107,8 +107,8 @@ export function folderRoutes({ folders, clock }: FolderRouteDependencies): Route
         statuses: { 200: 'The ZIP, of a length that is not known before' },
       },
       errors: ['FOLDER_NOT_FOUND', 'FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, query, context, res }) => {
-        const zip = await folders.zip(driveUser(principal, context), params.folderId, query);
+      handler: async ({ principal, params, query, context, stillMay, res }) => {
+        const zip = await folders.zip(driveUser(principal, context), params.folderId, { ...query, stillMay });
         res.setHeader('Content-Type', 'application/zip');
         res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));
         await sendContent(res, zip.body);

@@ -47,6 +47,13 @@ export interface ChangedFolder extends FolderGrant {
   readonly jobId: string | null;
 }
 
+export interface FolderZip {
+  /** Of the archive; the folder's unless told. */
+  readonly name?: string | undefined;
+  /** Throws once whoever asked may do nothing any more. */
+  readonly stillMay: () => Promise<unknown>;
+}
+
 export type FolderDeletion =
   | { readonly outcome: 'deleted'; readonly files: number; readonly freedBytes: number }
   | { readonly outcome: 'begun'; readonly jobId: string };
@@ -167,12 +174,18 @@ export class FolderService {
 
   /**
    * All files below a folder as one ZIP, in which names begin at the folder; see `ZipService.open`.
-   * Errors: FOLDER_NOT_FOUND, FILE_NOT_FOUND (no file in it), VALIDATION_FAILED (too many).
+   * Breaks off when the folder is moved or no longer the user's to see, or `stillMay` throws.
+   * Errors: FOLDER_NOT_FOUND, FILE_NOT_FOUND (no file in it), VALIDATION_FAILED (too many), those of `stillMay`.
    */
-  async zip(user: DriveUser, id: string, { name }: { readonly name?: string | undefined }) {
-    const { scope, folder } = await this.#deps.access.resolveFolder(user, id, 'view');
+  async zip(user: DriveUser, id: string, { name, stillMay }: FolderZip) {
+    const { access, zips } = this.#deps;
+    const { scope, folder } = await access.resolveFolder(user, id, 'view');
+    const guard = async () => {
+      const [now] = await Promise.all([access.resolveFolder(user, id, 'view'), stillMay()]);
+      if (now.folder.path !== folder.path) throw folderNotFound(id);
+    };
     try {
-      return await this.#deps.zips.open(scope, { prefix: `${folder.path}/` }, { name });
+      return await zips.open(scope, { prefix: `${folder.path}/` }, { name, guard });
     } catch (error) {
       if (error instanceof AppError && error.code === 'FILE_NOT_FOUND') throw noFileIn(id);
       throw error;

@@ -37,6 +37,12 @@ export interface ListingRequest {
   readonly cursor: string | undefined;
 }
 
+/** A folder, where it was found. */
+interface Place {
+  readonly id: string;
+  readonly path: string;
+}
+
 /** What those get who have entered by a link: lists and content. Nothing tells them where in the drive it lies. */
 export class PublicLinkService {
   readonly #deps: PublicLinkDependencies;
@@ -104,17 +110,20 @@ export class PublicLinkService {
   }
 
   /**
-   * Opens the shared folder, or one below it, as one ZIP, which is one download.
+   * Opens the shared folder, or one below it, as one ZIP, which is one download. It breaks off when the link ends or the
+   * folder is moved.
    * Errors: FORBIDDEN (a drop), FOLDER_NOT_FOUND, FILE_NOT_FOUND (empty), LINK_NOT_FOUND (used up or ended meanwhile),
    * VALIDATION_FAILED (more files than a ZIP takes).
    */
   async zip(link: PublicLink, path: string, origin: AuditOrigin): Promise<Awaited<ReturnType<ZipService['open']>>> {
     const folder = await this.findZip(link, path);
+    const root = `${folder.path}/`;
+    const guard = () => this.#assertStillOpens(link, folder);
     const open = () =>
       this.#deps.zips.open(
         scopeOf(link, origin),
-        { prefix: `${folder}/` },
-        { action: 'link.download', root: `${folder}/`, name: lastSegment(folder) },
+        { prefix: root },
+        { action: 'link.download', root, name: lastSegment(folder.path), guard },
       );
     try {
       return await this.#counted(link, open, () => true);
@@ -125,11 +134,20 @@ export class PublicLinkService {
   }
 
   /** The present path of what `zip` would take. Errors: FORBIDDEN, FOLDER_NOT_FOUND. */
-  async findZip(link: PublicLink, path: string): Promise<string> {
+  async findZip(link: PublicLink, path: string): Promise<Place> {
     assertGives(link);
     const { target } = link;
     if (target.kind !== 'folder') throw new AppError('FOLDER_NOT_FOUND');
-    return path === '' ? target.path : (await this.#findFolder(link, target.path, path)).path;
+    return path === '' ? { id: target.folderId, path: target.path } : this.#findFolder(link, target.path, path);
+  }
+
+  /** For a ZIP that is being sent. Errors: LINK_NOT_FOUND (ended), FOLDER_NOT_FOUND (no longer where it was). */
+  async #assertStillOpens(link: PublicLink, { id, path }: Place): Promise<void> {
+    const { links, folders, clock } = this.#deps;
+    const [now, folder] = await Promise.all([links.findOpen(link.id, clock.now()), folders.find(link.space.id, id)]);
+    if (now?.target.kind !== 'folder') throw new AppError('LINK_NOT_FOUND');
+    const isBelow = id === now.target.folderId || path.startsWith(`${now.target.path}/`);
+    if (folder?.path !== path || !isBelow) throw new AppError('FOLDER_NOT_FOUND');
   }
 
   /** Does what is one download; given back when it fails, or `isSent` says that nothing went out. */
