@@ -344,6 +344,8 @@ describe('a password', () => {
     await get(`/s/${token}`, { cookie: `a=b; ${cookie}` }, other).expect(200);
     await get(`/s/${token}/content?path=cat.jpg`, { cookie }).expect(200);
     await get(`/s/${another.token}`, { cookie }).expect(401);
+    await get(`/s/${token}`, { cookie: `pockity_link=x; ${cookie}` }).expect(200);
+    await get(`/s/${token}`, { cookie: `${'pockity_link=x; '.repeat(100)}${cookie}` }).expect(401);
     for (const forged of ['pockity_link=', 'pockity_link=9999999999999.', `${cookie.slice(0, -3)}AAA`]) {
       await get(`/s/${token}`, { cookie: forged }).expect(401);
     }

@@ -20,6 +20,7 @@ import { PublicPages } from './public-page.ts';
 
 const TAG = 'Public links';
 const PASS_COOKIE = 'pockity_link';
+const MAX_PASSES = 5;
 /** Whoever may not enter. */
 const DOOR_ERRORS = [
   'LINK_NOT_FOUND',
@@ -231,13 +232,15 @@ function enter(
   const visit: Visit = {
     token,
     password: typeof password === 'string' ? password : undefined,
-    pass: cookieOf(req, PASS_COOKIE),
+    passes: cookiesOf(req, PASS_COOKIE),
     ip: context.ip,
   };
   return door.enter(visit);
 }
 
-function cookieOf(req: Request, name: string): string | undefined {
+/** The first few: a browser may hold one for another path too, and which comes first is not ours to say. */
+function cookiesOf(req: Request, name: string): string[] {
   const pairs = (req.headers.cookie ?? '').split(';').map((pair) => pair.trim());
-  return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
+  const values = pairs.filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1));
+  return values.slice(0, MAX_PASSES);
 }
