@@ -202,7 +202,9 @@ describe('content', () => {
     await supertest(a.app).head(`/s/${token}/content?path=cat.jpg`).expect(200);
     await content(token, 'none').expect(404);
     await content(token, 'cat.jpg', { 'if-match': '"other"' }).expect(412);
-    await supertest(a.app).head(`/s/${token}/zip`).expect(200);
+    const zip = await supertest(a.app).head(`/s/${token}/zip`).expect(200);
+    expect(zip.headers['content-disposition']).toBe('attachment; filename=photos.zip');
+    await supertest(a.app).head(`/s/${token}/zip?path=none`).expect(404);
     expect(await rowOf(id)).toMatchObject({ downloads: 1, lastUsedAt: expect.any(Date) });
     const entries = await a.database.prisma.auditLog.findMany({ where: { action: 'link.download' } });
     const mine = entries.filter(({ metadata }) => (metadata as { linkId?: string }).linkId === id);

@@ -2,8 +2,8 @@ import { AppError } from '../../errors/app-error.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { checkedName } from '../ingest/index.ts';
-import { type FolderLedgerRepository, folderBusy, tooManyFolders } from '../ledger/index.ts';
-import type { Folder, FolderPage, LevelListing, ZipService } from '../storage/index.ts';
+import { type FolderLedgerRepository, folderBusy, type SpaceScope, tooManyFolders } from '../ledger/index.ts';
+import type { Folder, FolderPage, LevelListing, ZipOptions, ZipService } from '../storage/index.ts';
 import { type DriveUser, type FolderGrant, type Grant, joinPath, nameOf, parentOf } from './drive.ts';
 import type { DriveAccess, PlaceGrant } from './drive-access.service.ts';
 import { changedByOthers, folderNotFound, notMovable } from './drive-faults.ts';
@@ -52,6 +52,10 @@ export interface FolderZip {
   readonly name?: string | undefined;
   /** Throws once whoever asked may do nothing any more. */
   readonly stillMay: () => Promise<unknown>;
+}
+
+interface ZipWork<T> {
+  readonly work: (scope: SpaceScope, prefix: string, options: ZipOptions) => Promise<T>;
 }
 
 export type FolderDeletion =
@@ -177,15 +181,32 @@ export class FolderService {
    * Breaks off when the folder is moved or no longer the user's to see, or `stillMay` throws.
    * Errors: FOLDER_NOT_FOUND, FILE_NOT_FOUND (no file in it), VALIDATION_FAILED (too many), those of `stillMay`.
    */
-  async zip(user: DriveUser, id: string, { name, stillMay }: FolderZip) {
-    const { access, zips } = this.#deps;
+  zip(user: DriveUser, id: string, wish: FolderZip) {
+    const { zips } = this.#deps;
+    return this.#zipped(user, id, {
+      ...wish,
+      work: (scope, prefix, options) => zips.open(scope, { prefix }, options),
+    });
+  }
+
+  /** What `zip` would call it. Errors as there. */
+  zipName(user: DriveUser, id: string, wish: FolderZip): Promise<string> {
+    const { zips } = this.#deps;
+    return this.#zipped(user, id, {
+      ...wish,
+      work: (scope, prefix, options) => zips.look(scope.space.id, prefix, options),
+    });
+  }
+
+  async #zipped<T>(user: DriveUser, id: string, { name, stillMay, work }: FolderZip & ZipWork<T>): Promise<T> {
+    const { access } = this.#deps;
     const { scope, folder } = await access.resolveFolder(user, id, 'view');
     const guard = async () => {
       const [now] = await Promise.all([access.resolveFolder(user, id, 'view'), stillMay()]);
       if (now.folder.path !== folder.path) throw folderNotFound(id);
     };
     try {
-      return await zips.open(scope, { prefix: `${folder.path}/` }, { name, guard });
+      return await work(scope, `${folder.path}/`, { name, guard });
     } catch (error) {
       if (error instanceof AppError && error.code === 'FILE_NOT_FOUND') throw noFileIn(id);
       throw error;

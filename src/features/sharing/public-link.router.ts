@@ -169,12 +169,13 @@ function contentRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
       failurePage: inWords,
       handler: async ({ params, query, context, req, res }) => {
         const link = await enter(door, params.token, { context, req, res });
-        const isHead = req.method === 'HEAD';
-        if (isHead) await links.findZip(link, query.path);
-        const zip = isHead ? null : await links.zip(link, query.path, context);
+        const zip =
+          req.method === 'HEAD'
+            ? { name: await links.zipName(link, query.path), body: undefined }
+            : await links.zip(link, query.path, context);
         res.setHeader('Content-Type', 'application/zip');
-        if (zip) res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));
-        await sendContent(res, zip?.body);
+        res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));
+        await sendContent(res, zip.body);
         return undefined;
       },
     }),

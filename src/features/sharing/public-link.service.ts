@@ -12,6 +12,7 @@ import type {
   ReadingService,
   StorageService,
   StoredFile,
+  ZipOptions,
   ZipService,
 } from '../storage/index.ts';
 import { lastSegment } from './link.ts';
@@ -116,29 +117,26 @@ export class PublicLinkService {
    * VALIDATION_FAILED (more files than a ZIP takes).
    */
   async zip(link: PublicLink, path: string, origin: AuditOrigin): Promise<Awaited<ReturnType<ZipService['open']>>> {
-    const folder = await this.findZip(link, path);
-    const root = `${folder.path}/`;
-    const guard = () => this.#assertStillOpens(link, folder);
-    const open = () =>
-      this.#deps.zips.open(
-        scopeOf(link, origin),
-        { prefix: root },
-        { action: 'link.download', root, name: lastSegment(folder.path), guard },
-      );
-    try {
-      return await this.#counted(link, open, () => true);
-    } catch (error) {
-      // Its details name the path in the drive.
-      throw error instanceof AppError && error.code === 'FILE_NOT_FOUND' ? fileNotFound() : error;
-    }
+    const { prefix, options } = await this.#zipped(link, path);
+    const open = () => this.#deps.zips.open(scopeOf(link, origin), { prefix }, options);
+    return this.#counted(link, open, () => true).catch(withoutPath);
   }
 
-  /** The present path of what `zip` would take. Errors: FORBIDDEN, FOLDER_NOT_FOUND. */
-  async findZip(link: PublicLink, path: string): Promise<Place> {
+  /** What `zip` would call it; counts nothing. Errors as there, but for those of the count. */
+  async zipName(link: PublicLink, path: string): Promise<string> {
+    const { prefix, options } = await this.#zipped(link, path);
+    return this.#deps.zips.look(link.space.id, prefix, options).catch(withoutPath);
+  }
+
+  async #zipped(link: PublicLink, path: string): Promise<{ readonly prefix: string; readonly options: ZipOptions }> {
     assertGives(link);
     const { target } = link;
     if (target.kind !== 'folder') throw new AppError('FOLDER_NOT_FOUND');
-    return path === '' ? { id: target.folderId, path: target.path } : this.#findFolder(link, target.path, path);
+    const folder: Place =
+      path === '' ? { id: target.folderId, path: target.path } : await this.#findFolder(link, target.path, path);
+    const prefix = `${folder.path}/`;
+    const guard = () => this.#assertStillOpens(link, folder);
+    return { prefix, options: { action: 'link.download', root: prefix, name: lastSegment(folder.path), guard } };
   }
 
   /** For a ZIP that is being sent. Errors: LINK_NOT_FOUND (ended), FOLDER_NOT_FOUND (no longer where it was). */
@@ -232,6 +230,12 @@ function toPublic(file: StoredFile, { target }: PublicLink): PublicFile {
   const { sizeBytes, contentType, modifiedAt } = file;
   const path = target.kind === 'file' ? '' : below(target.path, file.path);
   return { name: lastSegment(file.path), path, sizeBytes, contentType, modifiedAt };
+}
+
+/** What names the path in the drive names nothing. */
+function withoutPath(error: unknown): never {
+  const tells = error instanceof AppError && error.code === 'FILE_NOT_FOUND';
+  throw tells ? fileNotFound() : error;
 }
 
 /** Names nothing: the path that was asked for is known to who asked, the one in the drive is nobody's business. */

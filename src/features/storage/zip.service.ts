@@ -72,13 +72,23 @@ export class ZipService {
       subject: { type: 'space', id: space.id },
       metadata: { ...counted, ...metadata },
     });
-    const { root = folder, name = archiveName(root) } = options;
+    const { root = folder } = options;
     const body = zipStream((signal) =>
       new ZipContents({ files, store, spaceId: space.id, names: new ZipNames(root), guard, signal }).entries(wanted),
     );
     // A store that does not answer at all is an answer of its own and no broken archive.
     await once(body, 'readable');
-    return { name: archiveName(name), body };
+    return { name: nameOf(folder, options), body };
+  }
+
+  /** What `open` would call the archive of a prefix. Errors: those of `open`. */
+  async look(spaceId: string, prefix: string, options: ZipOptions): Promise<string> {
+    const { folder } = await this.#below(
+      spaceId,
+      normalizeFileName(prefix),
+      new ZipGuard(options.guard, this.#deps.clock),
+    );
+    return nameOf(folder, options);
   }
 
   async #below(spaceId: string, prefix: string, guard: ZipGuard) {
@@ -124,6 +134,10 @@ export class ZipService {
     }
     return { wanted: wanted(), folder: '', counted: { files: asked.size } };
   }
+}
+
+function nameOf(folder: string, { root = folder, name = root }: ZipOptions): string {
+  return archiveName(name);
 }
 
 function normalizedRef(ref: FileRef): FileRef {
