@@ -201,7 +201,7 @@ async function emptyFiles(owner: Actor, paths: readonly string[]): Promise<void>
 
 describe('while it is made', () => {
   const BIG = Buffer.alloc(300_000, 7);
-  const ANYONE = { guard: async () => undefined };
+  const ANYONE = { guard: async () => undefined, holder: 'user:test' };
 
   /** The service on a store that does something at each reading. */
   function zipsOn(onGet: (key: string, signal: AbortSignal | undefined) => Promise<void>) {

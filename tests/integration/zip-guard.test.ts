@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createHttpServer } from '../../src/http/server.ts';
@@ -64,6 +64,9 @@ beforeEach(async () => {
 });
 
 interface Reading {
+  readonly headers: IncomingHttpHeaders;
+  /** Goes away. */
+  leave(): void;
   readonly status: number | undefined;
   /** Reads on to the end, whole or not. */
   rest(): Promise<{ readonly bytes: Buffer; readonly isWhole: boolean }>;
@@ -81,6 +84,8 @@ async function begin(path: string, { method = 'GET', headers = {}, body }: Wish 
   chunks.push(res.read(1) as Buffer);
   return {
     status: res.statusCode,
+    headers: res.headers,
+    leave: () => req.destroy(),
     rest: async () => {
       res.on('error', () => undefined);
       res.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -233,4 +238,40 @@ describe('of a space', () => {
     a.clock.advance(ACCESS_TOKEN_TTL_SECONDS + 1);
     await expectWhole(reading);
   });
+});
+
+describe('at once', () => {
+  const waysIn: [string, () => Promise<[string, Wish]>][] = [
+    ['link', async () => [`/s/${(await owner.link({ folderId, maxDownloads: 10 })).token}/zip`, {}]],
+    ['user', async () => [`/api/drive/${folderId}/zip`, { headers: owner.me.headers }]],
+    [
+      'principal',
+      async () => ['/api/storage/files/zip', { method: 'POST', headers: owner.me.headers, body: { prefix: '' } }],
+    ],
+  ];
+  it.each(waysIn)('a %s has four, and another when one has ended, however it ended', async (_who, wayIn) => {
+    const [path, wish] = await wayIn();
+    const open = await Promise.all([1, 2, 3, 4].map(() => begin(path, wish)));
+    expect(open.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const fifth = await begin(path, wish);
+    expect([fifth.status, fifth.headers['retry-after']]).toEqual([429, '5']);
+    expect(JSON.parse((await fifth.rest()).bytes.toString()).error.code).toBe('RATE_LIMITED');
+    const [left, read, ...others] = open;
+    left?.leave();
+    await expect.poll(() => statusOf(path, wish)).toBe(200);
+    if (read) await expectWhole(read);
+    await expect.poll(() => statusOf(path, wish)).toBe(200);
+    for (const other of others) other.leave();
+  });
+
+  it('those that fail before the first byte hold nothing', async () => {
+    const wish = { method: 'POST', headers: owner.me.headers, body: { prefix: 'none/' } };
+    for (let i = 0; i < 6; i += 1) expect(await statusOf('/api/storage/files/zip', wish)).toBe(404);
+  });
+
+  async function statusOf(path: string, wish: Wish): Promise<number | undefined> {
+    const reading = await begin(path, wish);
+    reading.leave();
+    return reading.status;
+  }
 });

@@ -179,7 +179,7 @@ export class FolderService {
   /**
    * All files below a folder as one ZIP, in which names begin at the folder; see `ZipService.open`.
    * Breaks off when the folder is moved or no longer the user's to see, or `stillMay` throws.
-   * Errors: FOLDER_NOT_FOUND, FILE_NOT_FOUND (no file in it), VALIDATION_FAILED (too many), those of `stillMay`.
+   * Errors: FOLDER_NOT_FOUND, FILE_NOT_FOUND (no file in it), VALIDATION_FAILED (too many), RATE_LIMITED, those of `stillMay`.
    */
   zip(user: DriveUser, id: string, wish: FolderZip) {
     const { zips } = this.#deps;
@@ -206,7 +206,7 @@ export class FolderService {
       if (now.folder.path !== folder.path) throw folderNotFound(id);
     };
     try {
-      return await work(scope, `${folder.path}/`, { name, guard });
+      return await work(scope, `${folder.path}/`, { name, guard, holder: `user:${user.userId}` });
     } catch (error) {
       if (error instanceof AppError && error.code === 'FILE_NOT_FOUND') throw noFileIn(id);
       throw error;

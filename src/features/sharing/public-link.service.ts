@@ -114,7 +114,7 @@ export class PublicLinkService {
    * Opens the shared folder, or one below it, as one ZIP, which is one download. It breaks off when the link ends or the
    * folder is moved.
    * Errors: FORBIDDEN (a drop), FOLDER_NOT_FOUND, FILE_NOT_FOUND (empty), LINK_NOT_FOUND (used up or ended meanwhile),
-   * VALIDATION_FAILED (more files than a ZIP takes).
+   * VALIDATION_FAILED (more files than a ZIP takes), RATE_LIMITED (four of this link are under way).
    */
   async zip(link: PublicLink, path: string, origin: AuditOrigin): Promise<Awaited<ReturnType<ZipService['open']>>> {
     const { prefix, options } = await this.#zipped(link, path);
@@ -136,7 +136,8 @@ export class PublicLinkService {
       path === '' ? { id: target.folderId, path: target.path } : await this.#findFolder(link, target.path, path);
     const prefix = `${folder.path}/`;
     const guard = () => this.#assertStillOpens(link, folder);
-    return { prefix, options: { action: 'link.download', root: prefix, name: lastSegment(folder.path), guard } };
+    const name = lastSegment(folder.path);
+    return { prefix, options: { action: 'link.download', root: prefix, name, guard, holder: `link:${link.id}` } };
   }
 
   /** For a ZIP that is being sent. Errors: LINK_NOT_FOUND (ended), FOLDER_NOT_FOUND (no longer where it was). */

@@ -35,7 +35,8 @@ export function zipRoutes(zips: ZipService): Route[] {
           const now = await stillMay();
           if ('prefix' in selection) assertMay(now, 'list');
         };
-        const zip = await zips.open(scopeOf(principal, context), selection, { name, guard });
+        const holder = principal.kind === 'key' ? `key:${principal.apiKeyId}` : `user:${principal.userId}`;
+        const zip = await zips.open(scopeOf(principal, context), selection, { name, guard, holder });
         res.setHeader('Content-Type', 'application/zip');
         res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));
         await sendContent(res, zip.body);

@@ -11,6 +11,7 @@ import type { ZipFile, ZipRepository } from './zip.repository.ts';
 import { ZipContents } from './zip-contents.ts';
 import { ZipGuard } from './zip-guard.ts';
 import { archiveName, folderOf, ZipNames } from './zip-names.ts';
+import { ZipSlots } from './zip-slots.ts';
 
 const PAGE = 500;
 /** Each costs a line of the directory at the archive's end, which is in memory until then. */
@@ -32,6 +33,8 @@ export interface ZipOptions {
    * once more when it has been read, and before each object, there at most once a second.
    */
   readonly guard: () => Promise<void>;
+  /** Whose archive it is, a key's, a user's or a link's: each has four under way at once in a process. */
+  readonly holder: string;
   readonly action?: 'file.zip' | 'link.download' | undefined;
   /** What the files' paths begin with and their names in the archive do not; of a prefix, its folder unless told. */
   readonly root?: string | undefined;
@@ -39,9 +42,15 @@ export interface ZipOptions {
   readonly name?: string | undefined;
 }
 
+export interface OpenedZip {
+  readonly name: string;
+  readonly body: Readable;
+}
+
 /** Many files as one ZIP, made while it is sent. */
 export class ZipService {
   readonly #deps: ZipDependencies;
+  readonly #slots = new ZipSlots();
 
   constructor(deps: ZipDependencies) {
     this.#deps = deps;
@@ -51,13 +60,24 @@ export class ZipService {
    * Opens an archive of what there is, and records it. The reader must consume or destroy `body`. What becomes of a file
    * that changes before its turn: see `ZipContents`; so the length is not known before. Where the store breaks off, or
    * the guard throws, so does the stream, and the archive has no directory.
-   * Errors: FILE_NOT_FOUND (names what is not there), VALIDATION_FAILED (more than 100,000 files), those of the guard.
+   * Errors: FILE_NOT_FOUND (names what is not there), VALIDATION_FAILED (more than 100,000 files), RATE_LIMITED (the
+   * holder has four under way), those of the guard.
    */
-  async open(
+  async open(scope: SpaceScope, selection: ZipSelection, options: ZipOptions): Promise<OpenedZip> {
+    const free = this.#slots.take(options.holder);
+    try {
+      return await this.#open(scope, selection, { ...options, onClose: free });
+    } catch (error) {
+      free();
+      throw error;
+    }
+  }
+
+  async #open(
     scope: SpaceScope,
     selection: ZipSelection,
-    options: ZipOptions,
-  ): Promise<{ readonly name: string; readonly body: Readable }> {
+    options: ZipOptions & { readonly onClose: () => void },
+  ): Promise<OpenedZip> {
     const { store, files, recorder, clock } = this.#deps;
     const guard = new ZipGuard(options.guard, clock);
     const { space, actor, origin, metadata } = scope;
@@ -76,6 +96,7 @@ export class ZipService {
     const body = zipStream((signal) =>
       new ZipContents({ files, store, spaceId: space.id, names: new ZipNames(root), guard, signal }).entries(wanted),
     );
+    body.once('close', options.onClose);
     // A store that does not answer at all is an answer of its own and no broken archive.
     await once(body, 'readable');
     return { name: nameOf(folder, options), body };
