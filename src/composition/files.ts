@@ -100,7 +100,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     analytics: new AnalyticsRepository(database),
     clock,
   });
-  const zips = new ZipService({ files: new ZipRepository(database), store, recorder });
+  const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
   const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, zips });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);

@@ -46,6 +46,8 @@ export interface RouteInput<A extends Access, P, Q, B> {
    * they act on it.
    */
   readonly confirm: () => Promise<unknown>;
+  /** The same for answers that take long to send: the access token may have run out since the request began. */
+  readonly stillMay: () => Promise<PrincipalFor<A>>;
   /** For handlers that read or write the body themselves. */
   readonly req: Request;
   readonly res: Response;

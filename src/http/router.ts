@@ -78,6 +78,8 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     res.failurePage = spec.failurePage?.(req) ?? null;
     const admitted = await admit(spec, deps, { req, res });
     const confirm = () => deps.access.authorize(credentialsOf(req), spec.access);
+    const stillMay = () =>
+      deps.access.authorize(credentialsOf(req), spec.access, { isUnderWay: true }) as Promise<null>;
     const params = check('path', spec.params, req.params);
     const query = check('query', spec.query, req.query);
     // Only now is a client that asks (Expect: 100-continue) told to send its body.
@@ -90,7 +92,7 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     const body = check('body', spec.body, req.body ?? {});
     const principal = parseJson && hasBody(req) ? await confirm() : admitted;
     const context = contextOf(req, deps.publicUrl);
-    const input = { principal: principal as null, params, query, body, context, confirm, req, res };
+    const input = { principal: principal as null, params, query, body, context, confirm, stillMay, req, res };
     const reply = await handler(input);
     if (reply) send(spec, res, reply);
   };
@@ -107,10 +109,12 @@ async function admit(
   if (limit === 'auth') await countRequest(limits.auth, null, exchange);
   let known: Principal | null = null;
   try {
-    const principal = await access.authorize(credentialsOf(exchange.req), spec.access, (proven) => {
-      known = proven;
-      // Also on a refusal for want of a permission.
-      if (spec.access.startsWith('space:')) setQuotaHeaders(exchange.res, proven);
+    const principal = await access.authorize(credentialsOf(exchange.req), spec.access, {
+      onProven: (proven) => {
+        known = proven;
+        // Also on a refusal for want of a permission.
+        if (spec.access.startsWith('space:')) setQuotaHeaders(exchange.res, proven);
+      },
     });
     if (limit === 'api' || limit === 'upload') await countRequest(limits[limit], principal, exchange);
     return principal;

@@ -1,3 +1,4 @@
+import supertest from 'supertest';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newId } from '../../src/platform/crypto/random.ts';
 import { type Site, startAccounts } from '../support/accounts.ts';
@@ -145,6 +146,18 @@ describe('a folder as a ZIP', () => {
     expect(bytes).not.toContain('top/');
     const named = await me.get(`/drive/${top}/zip?name=x.zip`);
     expect(named.headers['content-disposition']).toBe('attachment; filename=x.zip');
+  });
+
+  it('is only looked at by HEAD: named as it would be, and not recorded', async () => {
+    const top = await me.folder('top');
+    const head = (query = '') => supertest(world.app).head(`/api/drive/${top}/zip${query}`).set(me.person.headers);
+    expect((await head()).status).toBe(404);
+    await me.upload('a.txt', top);
+    const [plain, named] = [await head(), await head('?name=x.zip')];
+    expect([plain.status, plain.headers['content-disposition']]).toEqual([200, 'attachment; filename=top.zip']);
+    expect(named.headers['content-disposition']).toBe('attachment; filename=x.zip');
+    const where = { action: 'file.zip', actorId: me.person.userId };
+    expect(await world.database.prisma.auditLog.count({ where })).toBe(0);
   });
 
   it('is not made of nothing, nor under a name that is none', async () => {

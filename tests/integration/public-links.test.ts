@@ -202,7 +202,9 @@ describe('content', () => {
     await supertest(a.app).head(`/s/${token}/content?path=cat.jpg`).expect(200);
     await content(token, 'none').expect(404);
     await content(token, 'cat.jpg', { 'if-match': '"other"' }).expect(412);
-    await supertest(a.app).head(`/s/${token}/zip`).expect(200);
+    const zip = await supertest(a.app).head(`/s/${token}/zip`).expect(200);
+    expect(zip.headers['content-disposition']).toBe('attachment; filename=photos.zip');
+    await supertest(a.app).head(`/s/${token}/zip?path=none`).expect(404);
     expect(await rowOf(id)).toMatchObject({ downloads: 1, lastUsedAt: expect.any(Date) });
     const entries = await a.database.prisma.auditLog.findMany({ where: { action: 'link.download' } });
     const mine = entries.filter(({ metadata }) => (metadata as { linkId?: string }).linkId === id);
@@ -354,6 +356,8 @@ describe('a password', () => {
     await get(`/s/${token}`, { cookie: `a=b; ${cookie}` }, other).expect(200);
     await get(`/s/${token}/content?path=cat.jpg`, { cookie }).expect(200);
     await get(`/s/${another.token}`, { cookie }).expect(401);
+    await get(`/s/${token}`, { cookie: `pockity_link=x; ${cookie}` }).expect(200);
+    await get(`/s/${token}`, { cookie: `${'pockity_link=x; '.repeat(100)}${cookie}` }).expect(401);
     for (const forged of ['pockity_link=', 'pockity_link=9999999999999.', `${cookie.slice(0, -3)}AAA`]) {
       await get(`/s/${token}`, { cookie: forged }).expect(401);
     }

@@ -201,6 +201,7 @@ async function emptyFiles(owner: Actor, paths: readonly string[]): Promise<void>
 
 describe('while it is made', () => {
   const BIG = Buffer.alloc(300_000, 7);
+  const ANYONE = { guard: async () => undefined, holder: 'user:test' };
 
   /** The service on a store that does something at each reading. */
   function zipsOn(onGet: (key: string, signal: AbortSignal | undefined) => Promise<void>) {
@@ -213,7 +214,12 @@ describe('while it is made', () => {
       },
     };
     const recorder = new AuditRecorder(new AuditLogRepository(world.database));
-    return new ZipService({ files: new ZipRepository(world.database), store: watched, recorder });
+    return new ZipService({
+      files: new ZipRepository(world.database),
+      store: watched,
+      recorder,
+      clock: site.accounts.clock,
+    });
   }
 
   async function scope(): Promise<SpaceScope> {
@@ -237,7 +243,7 @@ describe('while it is made', () => {
           await store.discard(key);
       }
     });
-    const { body } = await zips.open(await scope(), { prefix: 'w/' });
+    const { body } = await zips.open(await scope(), { prefix: 'w/' }, ANYONE);
     const found = contentsOf(await buffer(body));
     expect(Object.keys(found)).toEqual(['1', '2', '_missing.txt', '_missing (1).txt']);
     expect(found['2']).toBe('new');
@@ -248,10 +254,14 @@ describe('while it is made', () => {
     await put(me, 'r/s/t', 'x');
     const { id } = await world.database.prisma.file.findFirstOrThrow({ where: { spaceId: (await scope()).space.id } });
     const zips = zipsOn(async () => undefined);
-    const { name, body } = await zips.open(await scope(), { files: [{ id }] }, { root: 'r/', action: 'link.download' });
+    const { name, body } = await zips.open(
+      await scope(),
+      { files: [{ id }] },
+      { ...ANYONE, root: 'r/', action: 'link.download' },
+    );
     expect([name, contentsOf(await buffer(body))]).toEqual(['r.zip', { 's/t': 'x' }]);
     const missing = newId();
-    await expect(zips.open(await scope(), { files: [{ id: missing }] })).rejects.toMatchObject({
+    await expect(zips.open(await scope(), { files: [{ id: missing }] }, ANYONE)).rejects.toMatchObject({
       details: { ids: [missing] },
     });
   });
@@ -264,10 +274,10 @@ describe('while it is made', () => {
         reads += 1;
         if (reads === at) throw new StoreUnavailableError('away');
       });
-    const { body } = await breaking(2).open(await scope(), { prefix: 's/' });
+    const { body } = await breaking(2).open(await scope(), { prefix: 's/' }, ANYONE);
     await expect(buffer(body)).rejects.toThrow('away');
     reads = 0;
-    await expect(breaking(1).open(await scope(), { prefix: 's/' })).rejects.toThrow('away');
+    await expect(breaking(1).open(await scope(), { prefix: 's/' }, ANYONE)).rejects.toThrow('away');
   });
 
   it('a store that loses an object cuts the connection, so that no client takes it for whole', async () => {
@@ -286,7 +296,9 @@ describe('while it is made', () => {
       where: { spaceId: (await scope()).space.id },
       data: { sizeBytes: BigInt(BIG.length + 1) },
     });
-    await expect(zipsOn(async () => undefined).open(await scope(), { prefix: 'l/' })).rejects.toThrow('300000 bytes');
+    await expect(zipsOn(async () => undefined).open(await scope(), { prefix: 'l/' }, ANYONE)).rejects.toThrow(
+      '300000 bytes',
+    );
   });
 
   it('a client that leaves stops the reading, also one that the store keeps waiting', async () => {
@@ -300,7 +312,7 @@ describe('while it is made', () => {
       await once(signal as AbortSignal, 'abort');
       signal?.throwIfAborted();
     });
-    const { body } = await zips.open(await scope(), { prefix: 'c/' });
+    const { body } = await zips.open(await scope(), { prefix: 'c/' }, ANYONE);
     body.resume();
     const signal = await asked.promise;
     body.destroy();

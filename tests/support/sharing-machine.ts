@@ -27,6 +27,7 @@ import { systemClock } from '../../src/platform/clock/clock.ts';
 import { PasswordHasher } from '../../src/platform/crypto/password-hasher.ts';
 import { newId } from '../../src/platform/crypto/random.ts';
 import type { Database } from '../../src/platform/db/database.ts';
+import { silentLogger, silentLogger } from '../../src/platform/logging/logger.ts';
 import { RateLimiter } from '../../src/platform/rate-limit/rate-limiter.ts';
 import type { Grantee, ModelRole, Person } from './sharing-model.ts';
 import type { SpaceProcess } from './space-machine.ts';
@@ -95,7 +96,7 @@ export class SharingProcess {
         folders: new FolderRepository(database),
         walk: new FolderWalkRepository(database),
       }),
-      zips: new ZipService({ files: new ZipRepository(database), store, recorder }),
+      zips: new ZipService({ files: new ZipRepository(database), store, recorder, clock: CLOCK }),
       folderLedger,
       uow,
       limits: { movedFiles: 1000, deletedFiles: 1000 },
@@ -114,7 +115,7 @@ export class SharingProcess {
       passes: new LinkPasses(Buffer.alloc(32)),
       clock: CLOCK,
     });
-    this.drops = new LinkDropService({ door: this.door, links, ingest, clock: CLOCK });
+    this.drops = new LinkDropService({ door: this.door, links, ingest, clock: CLOCK, log: silentLogger() });
   }
 }
 

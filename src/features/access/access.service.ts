@@ -20,6 +20,11 @@ export interface AccessDependencies {
   readonly log: Logger;
 }
 
+export interface AuthorizeOptions {
+  readonly onProven?: (principal: Principal) => void;
+  readonly isUnderWay?: boolean;
+}
+
 /**
  * The one place that decides whether a request may go on. Every route passes it with its declared access; the rows that
  * matter (revoked, expired, disabled, session ended, quota) are read at every request, so that what an admin or owner
@@ -36,12 +41,13 @@ export class AccessService {
 
   /**
    * Proves the credentials and holds them against what the route asks for; null only for `anyone`. `onProven` hears who
-   * it is before it is known whether that one may.
+   * it is before it is known whether that one may. `isUnderWay`: these credentials were good when the request began, and
+   * only what has been ended since counts, not the age of the access token.
    */
   async authorize(
     credentials: Credentials,
     access: Access,
-    onProven: (principal: Principal) => void = () => undefined,
+    { onProven, isUnderWay = false }: AuthorizeOptions = {},
   ): Promise<Principal | null> {
     const showsKey = credentials.accessKeyId !== undefined || credentials.secretKey !== undefined;
     if (showsKey && credentials.bearer !== undefined) throw new AppError('AMBIGUOUS_CREDENTIALS');
@@ -50,16 +56,16 @@ export class AccessService {
     if (showsKey && !takesKey) {
       throw new AppError('UNAUTHENTICATED', { message: 'This endpoint takes a bearer token, not an API key' });
     }
-    const principal = showsKey ? await this.#key(credentials) : await this.#user(credentials);
-    onProven(principal);
+    const principal = showsKey ? await this.#key(credentials) : await this.#user(credentials, isUnderWay);
+    onProven?.(principal);
     if (principal.kind === 'key') assertPermissions(principal, access);
     else assertRank(principal, access);
     return principal;
   }
 
-  async #user(credentials: Credentials): Promise<UserPrincipal> {
+  async #user(credentials: Credentials, isUnderWay: boolean): Promise<UserPrincipal> {
     if (credentials.bearer === undefined) throw new AppError('UNAUTHENTICATED');
-    const verdict = this.#deps.tokens.verify(credentials.bearer);
+    const verdict = this.#deps.tokens.verify(credentials.bearer, { ofAnyAge: isUnderWay });
     if (verdict.kind === 'expired') throw new AppError('TOKEN_EXPIRED');
     if (verdict.kind === 'invalid') throw new AppError('UNAUTHENTICATED', { message: 'The token is not valid' });
     const { sub: userId, sid: sessionId, exp } = verdict.claims;

@@ -107,8 +107,13 @@ export function folderRoutes({ folders, clock }: FolderRouteDependencies): Route
         statuses: { 200: 'The ZIP, of a length that is not known before' },
       },
       errors: ['FOLDER_NOT_FOUND', 'FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, params, query, context, res }) => {
-        const zip = await folders.zip(driveUser(principal, context), params.folderId, query);
+      handler: async ({ principal, params, query, context, stillMay, req, res }) => {
+        const user = driveUser(principal, context);
+        const wish = { ...query, stillMay };
+        const zip =
+          req.method === 'HEAD'
+            ? { name: await folders.zipName(user, params.folderId, wish), body: undefined }
+            : await folders.zip(user, params.folderId, wish);
         res.setHeader('Content-Type', 'application/zip');
         res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));
         await sendContent(res, zip.body);

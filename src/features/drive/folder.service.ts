@@ -2,8 +2,8 @@ import { AppError } from '../../errors/app-error.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { checkedName } from '../ingest/index.ts';
-import { type FolderLedgerRepository, folderBusy, tooManyFolders } from '../ledger/index.ts';
-import type { Folder, FolderPage, LevelListing, ZipService } from '../storage/index.ts';
+import { type FolderLedgerRepository, folderBusy, type SpaceScope, tooManyFolders } from '../ledger/index.ts';
+import type { Folder, FolderPage, LevelListing, ZipOptions, ZipService } from '../storage/index.ts';
 import { type DriveUser, type FolderGrant, type Grant, joinPath, nameOf, parentOf } from './drive.ts';
 import type { DriveAccess, PlaceGrant } from './drive-access.service.ts';
 import { changedByOthers, folderNotFound, notMovable } from './drive-faults.ts';
@@ -45,6 +45,17 @@ export interface Level extends FolderPage {
 /** A folder that was changed; `jobId` names the job that brings its files after it, where they are many. */
 export interface ChangedFolder extends FolderGrant {
   readonly jobId: string | null;
+}
+
+export interface FolderZip {
+  /** Of the archive; the folder's unless told. */
+  readonly name?: string | undefined;
+  /** Throws once whoever asked may do nothing any more. */
+  readonly stillMay: () => Promise<unknown>;
+}
+
+interface ZipWork<T> {
+  readonly work: (scope: SpaceScope, prefix: string, options: ZipOptions) => Promise<T>;
 }
 
 export type FolderDeletion =
@@ -167,12 +178,35 @@ export class FolderService {
 
   /**
    * All files below a folder as one ZIP, in which names begin at the folder; see `ZipService.open`.
-   * Errors: FOLDER_NOT_FOUND, FILE_NOT_FOUND (no file in it), VALIDATION_FAILED (too many).
+   * Breaks off when the folder is moved or no longer the user's to see, or `stillMay` throws.
+   * Errors: FOLDER_NOT_FOUND, FILE_NOT_FOUND (no file in it), VALIDATION_FAILED (too many), RATE_LIMITED, those of `stillMay`.
    */
-  async zip(user: DriveUser, id: string, { name }: { readonly name?: string | undefined }) {
-    const { scope, folder } = await this.#deps.access.resolveFolder(user, id, 'view');
+  zip(user: DriveUser, id: string, wish: FolderZip) {
+    const { zips } = this.#deps;
+    return this.#zipped(user, id, {
+      ...wish,
+      work: (scope, prefix, options) => zips.open(scope, { prefix }, options),
+    });
+  }
+
+  /** What `zip` would call it. Errors as there. */
+  zipName(user: DriveUser, id: string, wish: FolderZip): Promise<string> {
+    const { zips } = this.#deps;
+    return this.#zipped(user, id, {
+      ...wish,
+      work: (scope, prefix, options) => zips.look(scope.space.id, prefix, options),
+    });
+  }
+
+  async #zipped<T>(user: DriveUser, id: string, { name, stillMay, work }: FolderZip & ZipWork<T>): Promise<T> {
+    const { access } = this.#deps;
+    const { scope, folder } = await access.resolveFolder(user, id, 'view');
+    const guard = async () => {
+      const [now] = await Promise.all([access.resolveFolder(user, id, 'view'), stillMay()]);
+      if (now.folder.path !== folder.path) throw folderNotFound(id);
+    };
     try {
-      return await this.#deps.zips.open(scope, { prefix: `${folder.path}/` }, { name });
+      return await work(scope, `${folder.path}/`, { name, guard, holder: `user:${user.userId}` });
     } catch (error) {
       if (error instanceof AppError && error.code === 'FILE_NOT_FOUND') throw noFileIn(id);
       throw error;

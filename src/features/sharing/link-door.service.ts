@@ -20,8 +20,8 @@ export interface Visit {
   readonly token: string;
   /** Where a program sends it with the request. */
   readonly password?: string | undefined;
-  /** Where a browser has unlocked the link before. */
-  readonly pass?: string | undefined;
+  /** Where a browser has unlocked the link before; one that is good is enough. */
+  readonly passes?: readonly string[];
   readonly ip: string | null;
 }
 
@@ -38,10 +38,11 @@ export class LinkDoorService {
    * LINK_PASSWORD_REQUIRED; with a password also INVALID_CREDENTIALS, RATE_LIMITED (ten wrong ones for this link from
    * this address), DEPENDENCY_UNAVAILABLE (too many hashes at once).
    */
-  async enter({ token, password, pass, ip }: Visit): Promise<PublicLink> {
+  async enter({ token, password, passes = [], ip }: Visit): Promise<PublicLink> {
     const link = await this.getUsable(token);
     if (link.passwordHash === null) return link;
-    if (pass !== undefined && this.#deps.passes.isGood(link, pass, this.#deps.clock.now())) return link;
+    const now = this.#deps.clock.now();
+    if (passes.some((pass) => this.#deps.passes.isGood(link, pass, now))) return link;
     if (password === undefined) throw new AppError('LINK_PASSWORD_REQUIRED');
     await this.#check(link, password, ip);
     // Comparing takes its time, in which the link may have ended.

@@ -119,15 +119,21 @@ export class LinkDropService {
     return target;
   }
 
-  /** What fails because the link has ended says so, and nothing else. */
+  /** What fails because the link has ended says so, and nothing else; what others have sent, nothing says. */
   async #unlessEnded<T>(token: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
       if (error instanceof AppError) await this.#deps.door.getUsable(token);
-      throw error;
+      throw withoutFigures(error);
     }
   }
+}
+
+function withoutFigures(error: unknown): unknown {
+  if (!(error instanceof AppError) || error.code !== 'QUOTA_EXCEEDED') return error;
+  const { limit, requested } = error.details as { readonly limit: string; readonly requested: number };
+  return new AppError(error.code, { message: error.message, details: { limit, requested } });
 }
 
 function nameOf(originalName: string): string {

@@ -21,9 +21,7 @@ interface LinkRow {
 }
 
 /** Whatever is wrong with a link, it is one statement that finds nothing. */
-const FIND = {
-  name: 'links_find_usable',
-  text: `SELECT l.id, l.space_id, s.prefix, f.id AS file_id, f.path AS file_path, d.id AS folder_id, d.path AS folder_path,
+const OPEN = `SELECT l.id, l.space_id, s.prefix, f.id AS file_id, f.path AS file_path, d.id AS folder_id, d.path AS folder_path,
       l.password_hash, l.expires_at, l.max_downloads, l.downloads, l.max_upload_bytes, l.max_upload_files,
       r.id AS reservation_id, r.held_bytes, r.held_objects
     FROM share_links l
@@ -32,12 +30,17 @@ const FIND = {
     LEFT JOIN files f ON f.id = l.file_id AND f.deleted_at IS NULL
     LEFT JOIN folders d ON d.id = l.folder_id
     LEFT JOIN reservations r ON r.id = l.reservation_id
-    WHERE l.token_hash = $1 AND (l.expires_at IS NULL OR l.expires_at > $2)
-      AND (l.max_downloads IS NULL OR l.downloads < l.max_downloads)
+    WHERE (l.expires_at IS NULL OR l.expires_at > $2)
       AND u.disabled_at IS NULL AND u.deletion_due_at IS NULL
       AND (f.id IS NOT NULL OR d.id IS NOT NULL)
-      AND (l.max_upload_bytes IS NULL OR r.id IS NOT NULL)`,
+      AND (l.max_upload_bytes IS NULL OR r.id IS NOT NULL)`;
+
+const FIND = {
+  name: 'links_find_usable',
+  text: `${OPEN} AND l.token_hash = $1 AND (l.max_downloads IS NULL OR l.downloads < l.max_downloads)`,
 };
+
+const FIND_OPEN = { name: 'links_find_open', text: `${OPEN} AND l.id = $1` };
 
 const COUNT_DOWNLOAD = {
   name: 'links_count_download',
@@ -63,19 +66,12 @@ export class PublicLinkRepository {
 
   /** The link of this token if it works at `now`. */
   async findUsable(tokenHash: Buffer, now: Date): Promise<PublicLink | null> {
-    const [row] = await this.#database.query<LinkRow>(FIND, [tokenHash, now]);
-    const target = row && targetOf(row);
-    return target
-      ? {
-          id: row.id,
-          space: { id: row.space_id, prefix: row.prefix },
-          target,
-          passwordHash: row.password_hash,
-          expiresAt: row.expires_at,
-          maxDownloads: row.max_downloads,
-          downloads: row.downloads,
-        }
-      : null;
+    return toLink((await this.#database.query<LinkRow>(FIND, [tokenHash, now]))[0]);
+  }
+
+  /** The link if it works at `now` for a download that has been counted: used up it may be. */
+  async findOpen(linkId: string, now: Date): Promise<PublicLink | null> {
+    return toLink((await this.#database.query<LinkRow>(FIND_OPEN, [linkId, now]))[0]);
   }
 
   /** Takes one download; false when none is left, or the link has ended. */
@@ -92,6 +88,21 @@ export class PublicLinkRepository {
   async touch(linkId: string, now: Date): Promise<void> {
     await this.#database.query(TOUCH, [linkId, now]);
   }
+}
+
+function toLink(row: LinkRow | undefined): PublicLink | null {
+  const target = row && targetOf(row);
+  return target
+    ? {
+        id: row.id,
+        space: { id: row.space_id, prefix: row.prefix },
+        target,
+        passwordHash: row.password_hash,
+        expiresAt: row.expires_at,
+        maxDownloads: row.max_downloads,
+        downloads: row.downloads,
+      }
+    : null;
 }
 
 function targetOf(row: LinkRow): LinkTarget | null {

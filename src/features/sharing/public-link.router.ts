@@ -21,6 +21,7 @@ import { PublicPages } from './public-page.ts';
 
 const TAG = 'Public links';
 const PASS_COOKIE = 'pockity_link';
+const MAX_PASSES = 5;
 /** Whoever may not enter. */
 const DOOR_ERRORS = [
   'LINK_NOT_FOUND',
@@ -169,12 +170,13 @@ function contentRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
       failurePage: inWords,
       handler: async ({ params, query, context, req, res }) => {
         const link = await enter(door, params.token, { context, req, res });
-        const isHead = req.method === 'HEAD';
-        if (isHead) await links.findZip(link, query.path);
-        const zip = isHead ? null : await links.zip(link, query.path, context);
+        const zip =
+          req.method === 'HEAD'
+            ? { name: await links.zipName(link, query.path), body: undefined }
+            : await links.zip(link, query.path, context);
         res.setHeader('Content-Type', 'application/zip');
-        if (zip) res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));
-        await sendContent(res, zip?.body);
+        res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));
+        await sendContent(res, zip.body);
         return undefined;
       },
     }),
@@ -232,13 +234,15 @@ function enter(
   const visit: Visit = {
     token,
     password: typeof password === 'string' ? headerText(password) : undefined,
-    pass: cookieOf(req, PASS_COOKIE),
+    passes: cookiesOf(req, PASS_COOKIE),
     ip: context.ip,
   };
   return door.enter(visit);
 }
 
-function cookieOf(req: Request, name: string): string | undefined {
+/** The first few: a browser may hold one for another path too, and which comes first is not ours to say. */
+function cookiesOf(req: Request, name: string): string[] {
   const pairs = (req.headers.cookie ?? '').split(';').map((pair) => pair.trim());
-  return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
+  const values = pairs.filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1));
+  return values.slice(0, MAX_PASSES);
 }

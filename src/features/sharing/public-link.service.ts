@@ -12,6 +12,7 @@ import type {
   ReadingService,
   StorageService,
   StoredFile,
+  ZipOptions,
   ZipService,
 } from '../storage/index.ts';
 import { lastSegment } from './link.ts';
@@ -35,6 +36,12 @@ export interface ListingRequest {
   readonly path: string;
   readonly limit: number;
   readonly cursor: string | undefined;
+}
+
+/** A folder, where it was found. */
+interface Place {
+  readonly id: string;
+  readonly path: string;
 }
 
 /** What those get who have entered by a link: lists and content. Nothing tells them where in the drive it lies. */
@@ -105,32 +112,42 @@ export class PublicLinkService {
   }
 
   /**
-   * Opens the shared folder, or one below it, as one ZIP, which is one download.
+   * Opens the shared folder, or one below it, as one ZIP, which is one download. It breaks off when the link ends or the
+   * folder is moved.
    * Errors: FORBIDDEN (a drop), FOLDER_NOT_FOUND, FILE_NOT_FOUND (empty), LINK_NOT_FOUND (used up or ended meanwhile),
-   * VALIDATION_FAILED (more files than a ZIP takes).
+   * VALIDATION_FAILED (more files than a ZIP takes), RATE_LIMITED (four of this link are under way).
    */
   async zip(link: PublicLink, path: string, origin: AuditOrigin): Promise<Awaited<ReturnType<ZipService['open']>>> {
-    const folder = await this.findZip(link, path);
-    const open = () =>
-      this.#deps.zips.open(
-        scopeOf(link, origin),
-        { prefix: `${folder}/` },
-        { action: 'link.download', root: `${folder}/`, name: lastSegment(folder) },
-      );
-    try {
-      return await this.#counted(link, open, () => true);
-    } catch (error) {
-      // Its details name the path in the drive.
-      throw error instanceof AppError && error.code === 'FILE_NOT_FOUND' ? fileNotFound() : error;
-    }
+    const { prefix, options } = await this.#zipped(link, path);
+    const open = () => this.#deps.zips.open(scopeOf(link, origin), { prefix }, options);
+    return this.#counted(link, open, () => true).catch(withoutPath);
   }
 
-  /** The present path of what `zip` would take. Errors: FORBIDDEN, FOLDER_NOT_FOUND. */
-  async findZip(link: PublicLink, path: string): Promise<string> {
+  /** What `zip` would call it; counts nothing. Errors as there, but for those of the count. */
+  async zipName(link: PublicLink, path: string): Promise<string> {
+    const { prefix, options } = await this.#zipped(link, path);
+    return this.#deps.zips.look(link.space.id, prefix, options).catch(withoutPath);
+  }
+
+  async #zipped(link: PublicLink, path: string): Promise<{ readonly prefix: string; readonly options: ZipOptions }> {
     assertGives(link);
     const { target } = link;
     if (target.kind !== 'folder') throw new AppError('FOLDER_NOT_FOUND');
-    return path === '' ? target.path : (await this.#findFolder(link, target.path, path)).path;
+    const folder: Place =
+      path === '' ? { id: target.folderId, path: target.path } : await this.#findFolder(link, target.path, path);
+    const prefix = `${folder.path}/`;
+    const guard = () => this.#assertStillOpens(link, folder);
+    const name = lastSegment(folder.path);
+    return { prefix, options: { action: 'link.download', root: prefix, name, guard, holder: `link:${link.id}` } };
+  }
+
+  /** For a ZIP that is being sent. Errors: LINK_NOT_FOUND (ended), FOLDER_NOT_FOUND (no longer where it was). */
+  async #assertStillOpens(link: PublicLink, { id, path }: Place): Promise<void> {
+    const { links, folders, clock } = this.#deps;
+    const [now, folder] = await Promise.all([links.findOpen(link.id, clock.now()), folders.find(link.space.id, id)]);
+    if (now?.target.kind !== 'folder') throw new AppError('LINK_NOT_FOUND');
+    const isBelow = id === now.target.folderId || path.startsWith(`${now.target.path}/`);
+    if (folder?.path !== path || !isBelow) throw new AppError('FOLDER_NOT_FOUND');
   }
 
   /** Does what is one download; given back when it fails, or `isSent` says that nothing went out. */
@@ -215,6 +232,12 @@ function toPublic(file: StoredFile, { target }: PublicLink): PublicFile {
   const { sizeBytes, contentType, modifiedAt } = file;
   const path = target.kind === 'file' ? '' : below(target.path, file.path);
   return { name: lastSegment(file.path), path, sizeBytes, contentType, modifiedAt };
+}
+
+/** What names the path in the drive names nothing. */
+function withoutPath(error: unknown): never {
+  const tells = error instanceof AppError && error.code === 'FILE_NOT_FOUND';
+  throw tells ? fileNotFound() : error;
 }
 
 /** Names nothing: the path that was asked for is known to who asked, the one in the drive is nobody's business. */

@@ -47,4 +47,4 @@ export { versionRoutes } from './version.router.ts';
 export { VersionService } from './version.service.ts';
 export { ZipRepository } from './zip.repository.ts';
 export { zipRoutes } from './zip.router.ts';
-export { ZipService } from './zip.service.ts';
+export { type ZipOptions, ZipService } from './zip.service.ts';

@@ -4,8 +4,8 @@ import { mapAhead } from '../../platform/map-ahead.ts';
 import { ObjectNotFoundError, StoreUnavailableError } from '../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import type { ZipEntry } from '../../platform/zip/zip-stream.ts';
-import type { FileRef } from '../ledger/index.ts';
 import type { ZipFile, ZipRepository } from './zip.repository.ts';
+import type { ZipGuard } from './zip-guard.ts';
 import type { ZipNames } from './zip-names.ts';
 
 /** How often a read that lost its object to a replacement looks the file up again. */
@@ -14,12 +14,6 @@ const OPEN_TRIES = 5;
 const SMALL_BYTES = 64 * 1024;
 const AHEAD = 8;
 const MISSING = '_missing.txt';
-
-/** A file as it was when it was chosen, and by what to look it up again. */
-export interface WantedFile {
-  readonly file: ZipFile;
-  readonly ref: FileRef;
-}
 
 interface Content {
   readonly file: ZipFile;
@@ -30,13 +24,16 @@ export interface ZipContentsDependencies {
   readonly files: ZipRepository;
   readonly store: ObjectStore;
   readonly spaceId: string;
+  readonly names: ZipNames;
+  readonly guard: ZipGuard;
   /** When nobody wants it any more. */
   readonly signal: AbortSignal;
 }
 
 /**
  * The entries of an archive. A file that was replaced since it was chosen comes with its new content; one that was
- * deleted is left out and named in a last entry, `_missing.txt`. One large object is open at a time.
+ * deleted, or replaced and moved out of the archive's root, is left out and named in a last entry, `_missing.txt`. One
+ * large object is open at a time. The guard is asked before an object is opened and before an entry begins.
  */
 export class ZipContents {
   readonly #deps: ZipContentsDependencies;
@@ -45,31 +42,35 @@ export class ZipContents {
     this.#deps = deps;
   }
 
-  async *entries(wanted: AsyncGenerator<WantedFile>, names: ZipNames): AsyncGenerator<ZipEntry> {
+  async *entries(wanted: AsyncGenerator<ZipFile>): AsyncGenerator<ZipEntry> {
+    const { names, guard } = this.#deps;
     const missing: string[] = [];
-    const prepare = async (each: WantedFile) => ({ each, prepared: await this.#prepare(each) });
+    const prepare = async (each: ZipFile) => ({ each, prepared: await this.#prepare(each) });
     for await (const { each, prepared } of mapAhead(wanted, AHEAD, prepare)) {
       const found = prepared === 'large' ? await this.#open(each) : prepared;
       if (!found) {
         // Not where the root lies: whoever reads this may have been let in only there.
-        missing.push(names.below(each.file.path));
+        missing.push(names.below(each.path));
         continue;
       }
       const { file, content } = found;
       try {
-        yield { name: names.add(each.file.path), modifiedAt: file.modifiedAt, content };
+        // What was read ahead may have waited long for its turn.
+        await guard.pass();
+        yield { name: names.add(each.path), modifiedAt: file.modifiedAt, content };
       } finally {
         if (content instanceof Readable) content.destroy();
       }
     }
+    await guard.pass();
     if (missing.length === 0) return;
     const text = `Deleted while this archive was made:\n${missing.join('\n')}\n`;
     yield { name: names.add(MISSING), modifiedAt: new Date(), content: Buffer.from(text) };
   }
 
   /** A small file's content; null where it is gone. Of a large one nothing yet: it would wait, open, for its turn. */
-  async #prepare(wanted: WantedFile): Promise<Content | 'large' | null> {
-    if (wanted.file.sizeBytes > SMALL_BYTES) return 'large';
+  async #prepare(wanted: ZipFile): Promise<Content | 'large' | null> {
+    if (wanted.sizeBytes > SMALL_BYTES) return 'large';
     const opened = await this.#open(wanted);
     if (!opened || Buffer.isBuffer(opened.content)) return opened;
     if (opened.file.sizeBytes <= SMALL_BYTES) return { ...opened, content: await buffer(opened.content) };
@@ -77,10 +78,11 @@ export class ZipContents {
     return 'large';
   }
 
-  async #open({ file: chosen, ref }: WantedFile): Promise<Content | null> {
-    const { files, store, spaceId, signal } = this.#deps;
+  async #open(chosen: ZipFile): Promise<Content | null> {
+    const { files, store, spaceId, names, guard, signal } = this.#deps;
     let file: ZipFile | undefined = chosen;
     for (let attempt = 1; file; attempt += 1) {
+      await guard.pass();
       // Nothing to read, and nothing to wait for.
       if (file.sizeBytes === 0) return { file, content: Buffer.alloc(0) };
       try {
@@ -93,7 +95,9 @@ export class ZipContents {
       } catch (error) {
         if (!(error instanceof ObjectNotFoundError) || attempt === OPEN_TRIES) throw error;
       }
-      [file] = await files.findMany(spaceId, [ref]);
+      // By its id: whatever else has its name by now was not chosen.
+      [file] = await files.findMany(spaceId, [{ id: chosen.id }]);
+      if (file && file.path !== chosen.path && !names.covers(file.path)) return null;
     }
     return null;
   }

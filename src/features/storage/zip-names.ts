@@ -75,7 +75,12 @@ export class ZipNames {
 
   /** The path without the root, otherwise as it is. */
   below(path: string): string {
-    return path.startsWith(this.#root) ? path.slice(this.#root.length) : path;
+    return this.covers(path) ? path.slice(this.#root.length) : path;
+  }
+
+  /** Whether a path lies below the root. */
+  covers(path: string): boolean {
+    return path.startsWith(this.#root);
   }
 
   /** Folders of one name are one; a file's name they cannot have. */

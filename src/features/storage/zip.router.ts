@@ -29,9 +29,14 @@ export function zipRoutes(zips: ZipService): Route[] {
         statuses: { 200: 'The ZIP, of a length that is not known before' },
       },
       errors: ['FILE_NOT_FOUND', 'BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
-      handler: async ({ principal, body: { selection, name }, context, res }) => {
+      handler: async ({ principal, body: { selection, name }, context, stillMay, res }) => {
         if ('prefix' in selection) assertMay(principal, 'list');
-        const zip = await zips.open(scopeOf(principal, context), selection, { name });
+        const guard = async () => {
+          const now = await stillMay();
+          if ('prefix' in selection) assertMay(now, 'list');
+        };
+        const holder = principal.kind === 'key' ? `key:${principal.apiKeyId}` : `user:${principal.userId}`;
+        const zip = await zips.open(scopeOf(principal, context), selection, { name, guard, holder });
         res.setHeader('Content-Type', 'application/zip');
         res.setHeader('Content-Disposition', create(zip.name, { type: 'attachment' }));
         await sendContent(res, zip.body);

@@ -1,14 +1,17 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { AppError } from '../../errors/app-error.ts';
+import type { Clock } from '../../platform/clock/clock.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import { zipStream } from '../../platform/zip/zip-stream.ts';
 import type { AuditRecorder } from '../audit/index.ts';
 import { fileNameFault, normalizeFileName } from '../ingest/index.ts';
 import type { FileRef, SpaceScope } from '../ledger/index.ts';
-import type { ZipRepository } from './zip.repository.ts';
-import { type WantedFile, ZipContents } from './zip-contents.ts';
+import type { ZipFile, ZipRepository } from './zip.repository.ts';
+import { ZipContents } from './zip-contents.ts';
+import { ZipGuard } from './zip-guard.ts';
 import { archiveName, folderOf, ZipNames } from './zip-names.ts';
+import { ZipSlots } from './zip-slots.ts';
 
 const PAGE = 500;
 /** Each costs a line of the directory at the archive's end, which is in memory until then. */
@@ -18,12 +21,20 @@ export interface ZipDependencies {
   readonly files: ZipRepository;
   readonly store: ObjectStore;
   readonly recorder: AuditRecorder;
+  readonly clock: Clock;
 }
 
 /** Up to 1000 files, or all whose path begins so; '' is the whole space. */
 export type ZipSelection = { readonly files: readonly FileRef[] } | { readonly prefix: string };
 
 export interface ZipOptions {
+  /**
+   * Throws once the reader may not have the archive any more, which then breaks off. Asked before each page of names,
+   * once more when it has been read, and before each object, there at most once a second.
+   */
+  readonly guard: () => Promise<void>;
+  /** Whose archive it is, a key's, a user's or a link's: each has four under way at once in a process. */
+  readonly holder: string;
   readonly action?: 'file.zip' | 'link.download' | undefined;
   /** What the files' paths begin with and their names in the archive do not; of a prefix, its folder unless told. */
   readonly root?: string | undefined;
@@ -31,9 +42,15 @@ export interface ZipOptions {
   readonly name?: string | undefined;
 }
 
+export interface OpenedZip {
+  readonly name: string;
+  readonly body: Readable;
+}
+
 /** Many files as one ZIP, made while it is sent. */
 export class ZipService {
   readonly #deps: ZipDependencies;
+  readonly #slots = new ZipSlots();
 
   constructor(deps: ZipDependencies) {
     this.#deps = deps;
@@ -41,20 +58,32 @@ export class ZipService {
 
   /**
    * Opens an archive of what there is, and records it. The reader must consume or destroy `body`. What becomes of a file
-   * that changes before its turn: see `ZipContents`; so the length is not known before. Where the store breaks off, so
-   * does the stream, and the archive has no directory.
-   * Errors: FILE_NOT_FOUND (names what is not there), VALIDATION_FAILED (more than 100,000 files).
+   * that changes before its turn: see `ZipContents`; so the length is not known before. Where the store breaks off, or
+   * the guard throws, so does the stream, and the archive has no directory.
+   * Errors: FILE_NOT_FOUND (names what is not there), VALIDATION_FAILED (more than 100,000 files), RATE_LIMITED (the
+   * holder has four under way), those of the guard.
    */
-  async open(
+  async open(scope: SpaceScope, selection: ZipSelection, options: ZipOptions): Promise<OpenedZip> {
+    const free = this.#slots.take(options.holder);
+    try {
+      return await this.#open(scope, selection, { ...options, onClose: free });
+    } catch (error) {
+      free();
+      throw error;
+    }
+  }
+
+  async #open(
     scope: SpaceScope,
     selection: ZipSelection,
-    options: ZipOptions = {},
-  ): Promise<{ readonly name: string; readonly body: Readable }> {
-    const { store, files, recorder } = this.#deps;
+    options: ZipOptions & { readonly onClose: () => void },
+  ): Promise<OpenedZip> {
+    const { store, files, recorder, clock } = this.#deps;
+    const guard = new ZipGuard(options.guard, clock);
     const { space, actor, origin, metadata } = scope;
     const { wanted, folder, counted } =
       'prefix' in selection
-        ? await this.#below(space.id, normalizeFileName(selection.prefix))
+        ? await this.#below(space.id, normalizeFileName(selection.prefix), guard)
         : await this.#named(space.id, selection.files);
     await recorder.record({
       action: options.action ?? 'file.zip',
@@ -63,13 +92,14 @@ export class ZipService {
       subject: { type: 'space', id: space.id },
       metadata: { ...counted, ...metadata },
     });
-    const { root = folder, name = archiveName(root) } = options;
+    const { root = folder } = options;
     const body = zipStream((signal) =>
-      new ZipContents({ files, store, spaceId: space.id, signal }).entries(wanted, new ZipNames(root)),
+      new ZipContents({ files, store, spaceId: space.id, names: new ZipNames(root), guard, signal }).entries(wanted),
     );
+    body.once('close', options.onClose);
     // A store that does not answer at all is an answer of its own and no broken archive.
     await once(body, 'readable');
-    return { name: archiveName(name), body };
+    return { name: nameOf(folder, options), body };
   }
 
   /** Whether there is any file below a folder. */
@@ -77,20 +107,37 @@ export class ZipService {
     return this.#deps.files.morePass(spaceId, `${folder}/`, 0);
   }
 
-  async #below(spaceId: string, prefix: string) {
+  /** What `open` would call the archive of a prefix. Errors: those of `open`. */
+  async look(spaceId: string, prefix: string, options: ZipOptions): Promise<string> {
+    const { folder } = await this.#below(
+      spaceId,
+      normalizeFileName(prefix),
+      new ZipGuard(options.guard, this.#deps.clock),
+    );
+    return nameOf(folder, options);
+  }
+
+  async #below(spaceId: string, prefix: string, guard: ZipGuard) {
     const { files } = this.#deps;
-    const first = await files.below(spaceId, prefix, { after: null, limit: PAGE });
+    const pageAfter = async (after: string | null) => {
+      await guard.pass();
+      const page = await files.below(spaceId, prefix, { after, limit: PAGE });
+      // Before that another folder may have taken the name: only what was allowed afterwards too is what was meant.
+      await guard.ask();
+      return page;
+    };
+    const first = await pageAfter(null);
     if (first.length === 0) throw new AppError('FILE_NOT_FOUND', { details: { prefix } });
     if (await files.morePass(spaceId, prefix, MAX_FILES)) {
       const message = `covers more than ${MAX_FILES} files: take a longer one`;
       throw new AppError('VALIDATION_FAILED', { details: [{ path: 'prefix', message }] });
     }
-    async function* wanted(): AsyncGenerator<WantedFile> {
+    async function* wanted(): AsyncGenerator<ZipFile> {
       for (let page = first; ; ) {
-        for (const file of page) yield { file, ref: { path: file.path } };
+        yield* page;
         const after = page.at(-1)?.path;
         if (after === undefined || page.length < PAGE) return;
-        page = await files.below(spaceId, prefix, { after, limit: PAGE });
+        page = await pageAfter(after);
       }
     }
     return { wanted: wanted(), folder: folderOf(prefix), counted: { prefix } };
@@ -99,20 +146,24 @@ export class ZipService {
   async #named(spaceId: string, refs: readonly FileRef[]) {
     const asked = new Map(refs.map(normalizedRef).map((ref) => [keyOf(ref), ref]));
     const possible = [...asked.values()].filter((ref) => 'id' in ref || fileNameFault(ref.path) === null);
-    const found = new Map<string, WantedFile['file']>();
+    const found = new Map<string, ZipFile>();
     for (const file of await this.#deps.files.findMany(spaceId, possible)) {
       for (const ref of [{ path: file.path }, { id: file.id }]) found.set(keyOf(ref), file);
     }
     const missing = [...asked].filter(([key]) => !found.has(key)).map(([, ref]) => ref);
     if (missing.length > 0) throw new AppError('FILE_NOT_FOUND', { details: namesOf(missing) });
-    async function* wanted(): AsyncGenerator<WantedFile> {
-      for (const [key, ref] of asked) {
+    async function* wanted(): AsyncGenerator<ZipFile> {
+      for (const key of asked.keys()) {
         const file = found.get(key);
-        if (file) yield { file, ref };
+        if (file) yield file;
       }
     }
     return { wanted: wanted(), folder: '', counted: { files: asked.size } };
   }
+}
+
+function nameOf(folder: string, { root = folder, name = root }: ZipOptions): string {
+  return archiveName(name);
 }
 
 function normalizedRef(ref: FileRef): FileRef {

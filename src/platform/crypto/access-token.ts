@@ -43,10 +43,12 @@ export class AccessTokens {
     return jwt.sign(payload, this.#secret, { algorithm: 'HS256' });
   }
 
-  verify(token: string): TokenVerdict {
+  /** `ofAnyAge`: whoever asks knows that it was good once. */
+  verify(token: string, { ofAnyAge = false }: { readonly ofAnyAge?: boolean } = {}): TokenVerdict {
     try {
       const payload = jwt.verify(token, this.#secret, {
         algorithms: ['HS256'],
+        ignoreExpiration: ofAnyAge,
         clockTimestamp: Math.floor(this.#clock.now().getTime() / 1000),
       });
       const parsed = claims.safeParse(payload);
