@@ -27,7 +27,7 @@ import { systemClock } from '../../src/platform/clock/clock.ts';
 import { PasswordHasher } from '../../src/platform/crypto/password-hasher.ts';
 import { newId } from '../../src/platform/crypto/random.ts';
 import type { Database } from '../../src/platform/db/database.ts';
-import { silentLogger, silentLogger } from '../../src/platform/logging/logger.ts';
+import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { RateLimiter } from '../../src/platform/rate-limit/rate-limiter.ts';
 import type { Grantee, ModelRole, Person } from './sharing-model.ts';
 import type { SpaceProcess } from './space-machine.ts';
