@@ -3,18 +3,18 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import type { Sealer } from '../../platform/crypto/seal.ts';
 import { foreignCursor } from '../../platform/keyset.ts';
 import { ANONYMOUS_ACTOR, type AuditOrigin } from '../audit/index.ts';
-import { fileNameFault, normalizeFileName } from '../ingest/index.ts';
+import { fileNameFault, lastSegment, normalizeFileName } from '../ingest/index.ts';
 import type { SpaceScope } from '../ledger/index.ts';
-import type {
-  ContentChoice,
-  FolderRepository,
-  LevelListing,
-  ReadingService,
-  StorageService,
-  StoredFile,
-  ZipService,
+import {
+  type ContentChoice,
+  type FolderRepository,
+  fileNotFound,
+  type LevelListing,
+  type ReadingService,
+  type StorageService,
+  type StoredFile,
+  type ZipService,
 } from '../storage/index.ts';
-import { lastSegment } from './link.ts';
 import type { PublicLinkRepository } from './public-link.repository.ts';
 import type { PublicFile, PublicLink, PublicListing } from './public-link.ts';
 
@@ -37,7 +37,10 @@ export interface ListingRequest {
   readonly cursor: string | undefined;
 }
 
-/** What those get who have entered by a link: lists and content. Nothing tells them where in the drive it lies. */
+/**
+ * What those get who have entered by a link: lists and content. Nothing tells them where in the drive it lies, so what is
+ * not found goes unnamed.
+ */
 export class PublicLinkService {
   readonly #deps: PublicLinkDependencies;
 
@@ -215,9 +218,4 @@ function toPublic(file: StoredFile, { target }: PublicLink): PublicFile {
   const { sizeBytes, contentType, modifiedAt } = file;
   const path = target.kind === 'file' ? '' : below(target.path, file.path);
   return { name: lastSegment(file.path), path, sizeBytes, contentType, modifiedAt };
-}
-
-/** Names nothing: the path that was asked for is known to who asked, the one in the drive is nobody's business. */
-function fileNotFound(): AppError {
-  return new AppError('FILE_NOT_FOUND');
 }
