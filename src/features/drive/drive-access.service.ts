@@ -1,10 +1,10 @@
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { isId } from '../../platform/crypto/random.ts';
-import type { Folder } from '../storage/index.ts';
+import { type Folder, fileNotFound } from '../storage/index.ts';
 import { type DriveUser, type FileGrant, type FolderGrant, type Grant, type Need, parentOf } from './drive.ts';
 import type { DriveAccessRepository } from './drive-access.repository.ts';
-import { fileNotFound, folderNotFound, outsideOfShare } from './drive-faults.ts';
+import { folderNotFound, outsideOfShare } from './drive-faults.ts';
 
 export interface DriveAccessDependencies {
   readonly repository: DriveAccessRepository;
@@ -28,7 +28,7 @@ export class DriveAccess {
   async resolveFile(user: DriveUser, fileId: string, need: Need): Promise<FileGrant> {
     const { repository, clock } = this.#deps;
     const found = isId(fileId) ? await repository.findFile(user.userId, fileId, clock.now()) : null;
-    if (!found) throw fileNotFound(fileId);
+    if (!found) throw fileNotFound({ id: fileId });
     const { file, folderId } = found;
     return { ...allowed(grantOf(user, found, file.path), need), file, folderId };
   }

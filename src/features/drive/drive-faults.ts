@@ -6,11 +6,6 @@ export function folderNotFound(id: string): AppError {
   return new AppError('FOLDER_NOT_FOUND', { details: { id } });
 }
 
-/** FILE_NOT_FOUND, also for files that are somebody else's. */
-export function fileNotFound(id: string): AppError {
-  return new AppError('FILE_NOT_FOUND', { details: { id } });
-}
-
 /** FORBIDDEN for what is shared itself: its name and place are the owner's. */
 export function notMovable(): AppError {
   return new AppError('FORBIDDEN', { message: 'Only its owner may rename, move or delete what is shared itself' });

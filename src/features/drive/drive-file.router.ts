@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { type FilePart, receiveFile } from '../../http/multipart-upload.ts';
 import { created, ok, type Route, type RouteInput, route } from '../../http/route.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
+import { lastSegment } from '../ingest/index.ts';
 import { CONTENT_ERRORS, CONTENT_STREAM, EXAMPLE_USAGE, linkQuery, sendFile, usage } from '../storage/index.ts';
 import { presentDeletedDriveFile, presentFileGrant, presentTakenIn } from './drive.presenter.ts';
 import * as schemas from './drive.schemas.ts';
-import { nameOf } from './drive.ts';
 import type { DriveFileService, StagedDriveFile, TakenIn } from './drive-file.service.ts';
 import { driveUser } from './drive-user.ts';
 
@@ -57,7 +57,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
           files.stage(driveUser(principal, context), {
             ...part,
             folderId: query.folderId ?? null,
-            fileName: query.fileName ?? nameOf(originalName),
+            fileName: query.fileName ?? lastSegment(originalName),
             conflict: query.conflict,
             tags: query.tags ?? null,
           }),

@@ -1,4 +1,11 @@
-import { checkedName, type IngestedFile, namedAs, type StagedFile, splitForNumber } from '../ingest/index.ts';
+import {
+  checkedName,
+  type IngestedFile,
+  lastSegment,
+  namedAs,
+  type StagedFile,
+  splitForNumber,
+} from '../ingest/index.ts';
 import {
   type CommitPlace,
   type ConflictPolicy,
@@ -9,7 +16,7 @@ import {
   tooManyFolders,
 } from '../ledger/index.ts';
 import type { ContentChoice, LinkInput, ReadingService, StorageService, UploadInput } from '../storage/index.ts';
-import { type DriveUser, type FileGrant, type Grant, joinPath, nameOf, parentOf } from './drive.ts';
+import { type DriveUser, type FileGrant, type Grant, joinPath, parentOf } from './drive.ts';
 import type { DriveAccess, PlaceGrant } from './drive-access.service.ts';
 import { changedByOthers, errorFor, notMovable } from './drive-faults.ts';
 
@@ -109,7 +116,8 @@ export class DriveFileService {
       const grant = await access.resolveFile(user, id, 'edit');
       const { file, scope } = grant;
       const place = name === undefined && folderId === undefined ? null : await this.#target(user, grant, folderId);
-      const path = place === null ? file.path : checkedName(joinPath(place.path, name ?? nameOf(file.path)), 'name');
+      const path =
+        place === null ? file.path : checkedName(joinPath(place.path, name ?? lastSegment(file.path)), 'name');
       const to =
         path === file.path
           ? undefined
@@ -141,7 +149,7 @@ export class DriveFileService {
     const { access, storage } = this.#deps;
     const grant = await access.resolveFile(user, id, 'edit');
     const place = await this.#target(user, grant, folderId);
-    const to = joinPath(place.path, name ?? nameOf(grant.file.path));
+    const to = joinPath(place.path, name ?? lastSegment(grant.file.path));
     const target = { to, conflict, folderId: place.folderId ?? undefined };
     const file = await asSeenBy(grant, () => storage.copy(grant.scope, { id }, target));
     return { grant, file, folderId: place.folderId };

@@ -1,6 +1,7 @@
+import { lastSegment } from '../ingest/index.ts';
 import type { DeletedFile } from '../ledger/index.ts';
 import { type Folder, presentFile, presentUsage } from '../storage/index.ts';
-import { type FileGrant, type FolderGrant, type Grant, nameOf, shownParent, shownPath } from './drive.ts';
+import { type FileGrant, type FolderGrant, type Grant, shownParent, shownPath } from './drive.ts';
 import type { TakenIn } from './drive-file.service.ts';
 import type { Level } from './folder.service.ts';
 
@@ -11,7 +12,7 @@ function presentDriveFile(grant: Grant, file: Presentable, folderId: string | nu
   return {
     ...presentFile(file),
     fileName: shownPath(grant, file.path),
-    name: nameOf(file.path),
+    name: lastSegment(file.path),
     folderId: shownParent(grant, file.path, folderId),
   };
 }
@@ -38,7 +39,7 @@ export function presentDeletedDriveFile({ grant, gone }: { readonly grant: FileG
 function presentFolder(grant: Grant, folder: Folder) {
   return {
     id: folder.id,
-    name: nameOf(folder.path),
+    name: lastSegment(folder.path),
     path: shownPath(grant, folder.path),
     parentId: shownParent(grant, folder.path, folder.parentId),
     createdAt: folder.createdAt.toISOString(),
@@ -52,7 +53,7 @@ export function presentFolderGrant(grant: FolderGrant) {
 export function presentLevel({ grant, breadcrumbs, folders, files }: Level) {
   return {
     folder: grant.folder && presentFolder(grant, grant.folder),
-    path: breadcrumbs.map(({ id, path }) => ({ id, name: nameOf(path) })),
+    path: breadcrumbs.map(({ id, path }) => ({ id, name: lastSegment(path) })),
     folders: folders.map((folder) => presentFolder(grant, folder)),
     files: files.map((file) => presentDriveFile(grant, file, grant.folder?.id ?? null)),
   };

@@ -58,11 +58,6 @@ export function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
-/** The last segment of a path. */
-export function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
-}
-
 /** A path as the user of this grant may see it. */
 export function shownPath({ rootPath }: Pick<Grant, 'rootPath'>, path: string): string {
   return rootPath === '' ? path : path.slice(rootPath.length + 1);

@@ -1,10 +1,10 @@
 import { AppError } from '../../errors/app-error.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import { checkedName } from '../ingest/index.ts';
+import { checkedName, lastSegment } from '../ingest/index.ts';
 import { type FolderLedgerRepository, folderBusy, type SpaceScope, tooManyFolders } from '../ledger/index.ts';
 import type { Folder, FolderPage, LevelListing, ZipOptions, ZipService } from '../storage/index.ts';
-import { type DriveUser, type FolderGrant, type Grant, joinPath, nameOf, parentOf } from './drive.ts';
+import { type DriveUser, type FolderGrant, type Grant, joinPath, parentOf } from './drive.ts';
 import type { DriveAccess, PlaceGrant } from './drive-access.service.ts';
 import { changedByOthers, folderNotFound, notMovable } from './drive-faults.ts';
 import { cursorAt, cursorFrom } from './level-cursor.ts';
@@ -123,7 +123,7 @@ export class FolderService {
       const { folder, scope } = grant;
       if (!grant.isMovable) throw notMovable();
       const parent = await this.#parent(user, grant, parentId);
-      const path = checkedName(joinPath(parent.path, name ?? nameOf(folder.path)), 'name');
+      const path = checkedName(joinPath(parent.path, name ?? lastSegment(folder.path)), 'name');
       const operationId = newId();
       const answer = await uow.runSlow(async (tx) => {
         const move = { ...scope, folder, to: { path, parentId: parent.id }, limit: limits.movedFiles, operationId };

@@ -48,9 +48,14 @@ export function splitForNumber(name: string): { readonly stem: string; readonly 
   return { stem: folder + characters.join(''), suffix: kept };
 }
 
+/** A path without the folders that it lies in. */
+export function lastSegment(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
 /** What follows the last dot of the last segment, as written, without the dot; at most 32 characters, else none. */
 export function extensionOf(name: string): string {
-  const segment = name.slice(name.lastIndexOf('/') + 1);
+  const segment = lastSegment(name);
   const dot = segment.lastIndexOf('.');
   if (dot <= 0) return '';
   const extension = segment.slice(dot + 1);

@@ -1,7 +1,8 @@
 import type { Database } from '../../platform/db/database.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
 import type { QuotaCounters } from '../access/index.ts';
-import { type LinkSubject, lastSegment, type ShareLink } from './link.ts';
+import { lastSegment } from '../ingest/index.ts';
+import type { LinkSubject, ShareLink } from './link.ts';
 
 const OWN_COLUMNS = {
   id: true,

@@ -36,8 +36,3 @@ export interface LinkWish {
   readonly maxDownloads: number | null;
   readonly drop: DropLimits | null;
 }
-
-/** Without the folders that it lies in. */
-export function lastSegment(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
-}

@@ -1,4 +1,4 @@
-import { lastSegment } from './link.ts';
+import { lastSegment } from '../ingest/index.ts';
 import type { PublicLink, PublicListing } from './public-link.ts';
 
 /** What a visitor may know of a link and of what it opens. */

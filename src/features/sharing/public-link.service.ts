@@ -3,19 +3,19 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import type { Sealer } from '../../platform/crypto/seal.ts';
 import { foreignCursor } from '../../platform/keyset.ts';
 import { ANONYMOUS_ACTOR, type AuditOrigin } from '../audit/index.ts';
-import { fileNameFault, normalizeFileName } from '../ingest/index.ts';
+import { fileNameFault, lastSegment, normalizeFileName } from '../ingest/index.ts';
 import type { SpaceScope } from '../ledger/index.ts';
-import type {
-  ContentChoice,
-  FolderRepository,
-  LevelListing,
-  ReadingService,
-  StorageService,
-  StoredFile,
-  ZipOptions,
-  ZipService,
+import {
+  type ContentChoice,
+  type FolderRepository,
+  fileNotFound,
+  type LevelListing,
+  type ReadingService,
+  type StorageService,
+  type StoredFile,
+  type ZipOptions,
+  type ZipService,
 } from '../storage/index.ts';
-import { lastSegment } from './link.ts';
 import type { PublicLinkRepository } from './public-link.repository.ts';
 import type { PublicFile, PublicLink, PublicListing } from './public-link.ts';
 
@@ -44,7 +44,10 @@ interface Place {
   readonly path: string;
 }
 
-/** What those get who have entered by a link: lists and content. Nothing tells them where in the drive it lies. */
+/**
+ * What those get who have entered by a link: lists and content. Nothing tells them where in the drive it lies, so what is
+ * not found goes unnamed.
+ */
 export class PublicLinkService {
   readonly #deps: PublicLinkDependencies;
 
@@ -238,9 +241,4 @@ function toPublic(file: StoredFile, { target }: PublicLink): PublicFile {
 function withoutPath(error: unknown): never {
   const tells = error instanceof AppError && error.code === 'FILE_NOT_FOUND';
   throw tells ? fileNotFound() : error;
-}
-
-/** Names nothing: the path that was asked for is known to who asked, the one in the drive is nobody's business. */
-function fileNotFound(): AppError {
-  return new AppError('FILE_NOT_FOUND');
 }

@@ -1,5 +1,5 @@
 import { type Html, html } from '../../platform/html/html.ts';
-import { lastSegment } from './link.ts';
+import { lastSegment } from '../ingest/index.ts';
 import type { DroppedFile } from './link-drop.service.ts';
 import type { PublicLink, PublicListing } from './public-link.ts';
 import { dateOf, inSight, sizeOf } from './public-text.ts';

@@ -35,6 +35,7 @@ export {
   usageData,
 } from './storage.schemas.ts';
 export { StorageService, type UploadInput } from './storage.service.ts';
+export { fileNotFound } from './storage-faults.ts';
 export type { StoredFile } from './stored-file.ts';
 export { TrashRepository } from './trash.repository.ts';
 export { trashRoutes } from './trash.router.ts';
