@@ -446,6 +446,12 @@ LANGUAGE sql STABLE AS $$
   )
 $$;
 
+-- Whether a space has as many unfinished operations as it may have (also MAX_UNFINISHED in the service). The space is locked.
+CREATE FUNCTION ledger_crowded(p_space_id uuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT count(*) >= 20 FROM operations WHERE space_id = p_space_id AND finished_at IS NULL
+$$;
+
 -- Makes the folders that a path of a drive lies in. Answers null, or why nothing may come there: folders (the drive may have
 -- no more: as many as objects, and always a thousand) | busy. p_what: see `ledger_busy`. The space is locked.
 CREATE FUNCTION ledger_make_parents(p_space_id uuid, p_kind "SpaceKind", p_path text, p_what text) RETURNS text
@@ -1042,7 +1048,7 @@ LANGUAGE sql VOLATILE AS $$ SELECT date_trunc('milliseconds', clock_timestamp())
 -- go at once and the files follow by `ledger_move_step`, whose operation is then noted.
 -- p_parent_id: the folder that it must lie in then; null: not asked for.
 -- outcome: moved | begun | gone | stale (look again) | exists (existing_id names it) | inside (itself) | long (a name below would pass 1024 bytes)
---   | folders (too many) | busy (an operation on it, or on where it is to go, is not done yet)
+--   | folders (too many) | busy (an operation on it, or on where it is to go, is not done yet, or too many are not)
 CREATE FUNCTION ledger_move_folder(
   p_space_id uuid, p_folder_id uuid, p_expected_path text, p_to text, p_parent_id uuid, p_limit integer, p_operation_id uuid,
   p_audit jsonb
@@ -1093,6 +1099,11 @@ BEGIN
   END IF;
   SELECT count(*), max(octet_length(f.path)) INTO files, v_longest FROM files f
   WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_from || '/' AND f.path < v_from || '0';
+  IF files > p_limit AND ledger_crowded(p_space_id) THEN
+    outcome := 'busy';
+    RETURN NEXT;
+    RETURN;
+  END IF;
   SELECT greatest(v_longest, max(octet_length(f.path))) INTO v_longest FROM folders f
   WHERE f.space_id = p_space_id AND f.path >= v_from || '/' AND f.path < v_from || '0';
   -- Where steps are to move the files, a name may get a number of up to 13 bytes.
@@ -1199,6 +1210,11 @@ BEGIN
     SELECT f.id FROM files f
     WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_path || '/' AND f.path < v_path || '0' LIMIT p_limit + 1
   ) x;
+  IF files > p_limit AND ledger_crowded(p_space_id) THEN
+    outcome := 'busy';
+    RETURN NEXT;
+    RETURN;
+  END IF;
   PERFORM ledger_forget_folders(p_space_id, v_path, true, p_audit);
   IF files <= p_limit THEN
     outcome := 'deleted';
