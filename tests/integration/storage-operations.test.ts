@@ -163,17 +163,19 @@ describe('a large deletion by prefix', () => {
     expect([reply.status, reply.body.data.summary.deleted]).toEqual([200, 1000]);
   });
 
-  it('hands on to the next job when it has worked for a minute', async () => {
+  it('hands on to the next job when it has worked for a quarter of a minute', async () => {
     await seed(pocket, 'many/', 2500);
     const id = await begin(pocket, 'many/');
     let now = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => {
-      now += 61_000;
+      now += 16_000;
       return now;
     });
     await run(id);
     expect(await jobOf(pocket, id)).toMatchObject({ state: 'RUNNING', done: 1000 });
     expect(await enqueued(id)).toBe(2);
+    // A process that dies with it: well within a minute somebody else may have it.
+    expect(runOperationJob.expireInSeconds).toBeLessThanOrEqual(45);
     await run(id);
     await run(id);
     expect(await jobOf(pocket, id)).toMatchObject({ state: 'DONE', done: 2500 });

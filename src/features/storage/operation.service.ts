@@ -23,8 +23,8 @@ import {
 
 /** Files that one step, which is one transaction, works on. */
 const BATCH = 1000;
-/** How long one run works before it hands on to the next. */
-const RUN_MS = 60_000;
+/** How long one run works before it hands on to the next; with its last step (15 s at most) it ends before it expires. */
+const RUN_MS = 15_000;
 /** Operations of one space that may be unfinished; the ledger keeps to it as well (`ledger_crowded`). */
 const MAX_UNFINISHED = 20;
 /** Without a step for so long, an operation whose turn it is has lost its job: no retry is put off for longer. */
