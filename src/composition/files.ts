@@ -79,7 +79,14 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     queue,
     clock,
   });
-  const storage = new StorageService({ files: new FileRepository(database), listing, fileLedger, ingest, operations });
+  const storage = new StorageService({
+    uow,
+    files: new FileRepository(database),
+    listing,
+    fileLedger,
+    ingest,
+    operations,
+  });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
   const trash = new TrashService({ trash: new TrashRepository(database), fileLedger, operations });
   const spaces = new SpaceService({ uow, spaces: new SpaceRepository(database), audit, driveTrashDays });

@@ -79,7 +79,8 @@ describe('content', () => {
     expect(await status(etag)).toBe(206);
     expect(await status('"another"')).toBe(200);
     expect(await status(`W/${etag}`)).toBe(200);
-    expect(await status(new Date(file.lastModified).toUTCString())).toBe(206);
+    // A date could be that of two contents.
+    expect(await status(new Date(file.lastModified).toUTCString())).toBe(200);
     expect(await status(new Date(0).toUTCString())).toBe(200);
   });
 

@@ -1,3 +1,4 @@
+import type { Response } from 'supertest';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { newId } from '../../src/platform/crypto/random.ts';
 import { type Site, startAccounts } from '../support/accounts.ts';
@@ -26,6 +27,26 @@ afterAll(() => site.stop());
 
 function rename(client: SpaceClient, name: string, body: object) {
   return client.call('patch', client.file(name), body);
+}
+
+/** Requests of which each waits, in this order, for the lock of the space; answers what they answered. */
+async function queued(client: SpaceClient, requests: readonly (() => PromiseLike<Response>)[]): Promise<Response[]> {
+  const spaceId = await client.spaceId();
+  const sent: Promise<Response>[] = [];
+  await world.database.prisma.$transaction(async (tx) => {
+    await tx.$queryRaw`SELECT 1 FROM spaces WHERE id = ${spaceId}::uuid FOR UPDATE`;
+    for (const request of requests) {
+      sent.push(Promise.resolve(request()));
+      await expect.poll(waiting).toBe(sent.length);
+    }
+  });
+  return Promise.all(sent);
+}
+
+async function waiting(): Promise<number> {
+  const [row] = await world.database.prisma.$queryRaw<{ n: number }[]>`
+    SELECT count(*)::integer AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  return row?.n ?? 0;
 }
 
 async function quota(client: SpaceClient, bytes: number, objects: number): Promise<void> {
@@ -260,5 +281,37 @@ describe('a copy', () => {
     expect((await copy(pocket, { from: 'missing', to: 'b' })).body.error.code).toBe('FILE_NOT_FOUND');
     expect((await copy(pocket, { from: 'a.txt', to: '/b' })).status).toBe(400);
     expect((await copy(pocket, { from: 'a.txt', to: 'b', conflict: 'other' })).status).toBe(400);
+  });
+});
+
+describe('a deletion by prefix', () => {
+  const deletion = () => drive.call('post', '/files/bulk-delete', { prefix: 'here/' });
+
+  it('spares what was renamed out of the prefix before its turn, and the folder of what came into it', async () => {
+    for (const name of ['here/a.txt', 'here/b.txt', 'else.txt']) await drive.put(name);
+    const [out, into, gone] = await queued(drive, [
+      () => rename(drive, 'here/a.txt', { fileName: 'there/a.txt' }),
+      () => rename(drive, 'else.txt', { fileName: 'here/sub/else.txt' }),
+      deletion,
+    ]);
+    expect([out?.status, into?.status, gone?.status]).toEqual([200, 200, 200]);
+    expect(await drive.names()).toEqual(['there/a.txt']);
+    const folders = await world.database.prisma.folder.findMany({ where: { spaceId: await drive.spaceId() } });
+    expect(folders.map(({ path }) => path)).toEqual(['there']);
+  });
+
+  it('leaves every file alive whose rename was answered well', async () => {
+    const names = Array.from({ length: 12 }, (_, i) => `${i}.txt`);
+    for (let round = 0; round < 3; round += 1) {
+      for (const name of names) await drive.put(`here/${name}`);
+      const [gone, ...renamed] = await Promise.all([
+        deletion(),
+        ...names.map((name) => rename(drive, `here/${name}`, { fileName: `there/${round}/${name}` })),
+      ]);
+      expect(gone?.status).toBe(200);
+      const kept = names.filter((_, i) => renamed[i]?.status === 200).map((name) => `there/${round}/${name}`);
+      expect(await drive.names(`there/${round}/`)).toEqual(kept.toSorted());
+      expect(await drive.names('here/')).toEqual([]);
+    }
   });
 });

@@ -101,6 +101,7 @@ export class SpaceProcess {
     this.fileLedger = new FileLedgerRepository(database, { driveTrashDays: DRIVE_TRASH_DAYS });
     this.folders = new FolderLedgerRepository(database, { driveTrashDays: DRIVE_TRASH_DAYS });
     this.storage = new StorageService({
+      uow: this.uow,
       files: new FileRepository(database),
       listing: new FileListingRepository(database),
       fileLedger: this.fileLedger,

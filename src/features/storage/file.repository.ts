@@ -1,6 +1,7 @@
 import type { Database } from '../../platform/db/database.ts';
+import type { Tx } from '../../platform/db/unit-of-work.ts';
 import { endOfPrefix } from './path-range.ts';
-import type { StoredFile } from './stored-file.ts';
+import type { FilePlace, StoredFile } from './stored-file.ts';
 
 /** A row with `FILE_COLUMNS`. */
 export interface FileRow {
@@ -32,13 +33,6 @@ const FIND_BY_ID = {
   text: `SELECT ${FILE_COLUMNS} FROM files WHERE space_id = $1 AND id = $2 AND deleted_at IS NULL`,
 };
 
-const IDS_BELOW = {
-  name: 'files_ids_below',
-  text: `SELECT id FROM files
-    WHERE space_id = $1 AND deleted_at IS NULL AND path >= $2 AND ($3::text IS NULL OR path < $3)
-    ORDER BY path LIMIT $4`,
-};
-
 /** Reads the living files of a space; every method takes the space, so none can be read without its tenant. */
 export class FileRepository {
   readonly #database: Database;
@@ -57,10 +51,18 @@ export class FileRepository {
     return row ? toFile(row) : null;
   }
 
-  /** Up to `limit` ids of files whose path has this prefix, by path. */
-  async idsBelow(spaceId: string, prefix: string, limit: number): Promise<string[]> {
-    const rows = await this.#database.query<{ id: string }>(IDS_BELOW, [spaceId, prefix, endOfPrefix(prefix), limit]);
-    return rows.map(({ id }) => id);
+  /** Locks the space and answers up to `limit` files below a prefix, by path; they stay as they are until `tx` ends. */
+  async lockBelow(
+    tx: Tx,
+    spaceId: string,
+    { prefix, limit }: { readonly prefix: string; readonly limit: number },
+  ): Promise<FilePlace[]> {
+    await tx.$queryRaw`SELECT 1 FROM spaces WHERE id = ${spaceId}::uuid FOR NO KEY UPDATE`;
+    return tx.$queryRaw`
+      SELECT id, path FROM files
+      WHERE space_id = ${spaceId}::uuid AND deleted_at IS NULL AND path >= ${prefix}
+        AND (${endOfPrefix(prefix)}::text IS NULL OR path < ${endOfPrefix(prefix)})
+      ORDER BY path LIMIT ${limit}::integer`;
   }
 }
 

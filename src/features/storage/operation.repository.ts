@@ -2,6 +2,7 @@ import type { Database } from '../../platform/db/database.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
 import type { Operation, OperationKind, OperationParams, RunningOperation, Step } from './operation.ts';
 import { endOfPrefix } from './path-range.ts';
+import type { FilePlace } from './stored-file.ts';
 
 interface OperationRow {
   readonly id: string;
@@ -172,9 +173,9 @@ export class OperationRepository {
     tx: Tx,
     spaceId: string,
     { prefix, before, limit }: { readonly prefix: string; readonly before: string; readonly limit: number },
-  ): Promise<{ readonly id: string }[]> {
+  ): Promise<FilePlace[]> {
     return tx.$queryRaw`
-      SELECT id FROM files
+      SELECT id, path FROM files
       WHERE space_id = ${spaceId}::uuid AND deleted_at IS NULL AND path >= ${prefix}
         AND (${endOfPrefix(prefix)}::text IS NULL OR path < ${endOfPrefix(prefix)}) AND uploaded_at <= ${before}::text::timestamptz(3)
       ORDER BY path LIMIT ${limit}::integer`;
@@ -185,7 +186,7 @@ export class OperationRepository {
     tx: Tx,
     spaceId: string,
     { prefix, before, after, limit }: { prefix: string; before: string; after: string; limit: number },
-  ): Promise<{ readonly id: string; readonly path: string }[]> {
+  ): Promise<FilePlace[]> {
     return tx.$queryRaw`
       SELECT DISTINCT ON (path) id, path FROM files
       WHERE space_id = ${spaceId}::uuid AND deleted_at <= ${before}::text::timestamptz(3) AND path >= ${prefix} AND path > ${after}

@@ -203,7 +203,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
       tag: TAG,
       summary: 'Download a file',
       description:
-        'The bytes through the API. Understands Range (one range), If-Range, If-None-Match, If-Match and the date forms; HEAD answers the same headers.',
+        'The bytes through the API. Understands Range (one range), If-Range with an ETag, If-None-Match, If-Match and the date forms; HEAD answers the same headers.',
       access: 'space:read',
       params: schemas.fileNameParams,
       stream: CONTENT_STREAM,

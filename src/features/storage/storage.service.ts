@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { AppError } from '../../errors/app-error.ts';
+import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { ObjectNotFoundError } from '../../platform/object-store/errors.ts';
 import {
   checkedName,
@@ -33,6 +34,7 @@ const DELETE_BATCH = 1000;
 const CHANGE_TRIES = 10;
 
 export interface StorageDependencies {
+  readonly uow: UnitOfWork;
   readonly files: FileRepository;
   readonly listing: FileListingRepository;
   readonly fileLedger: FileLedgerRepository;
@@ -180,17 +182,19 @@ export class StorageService {
     prefix: string,
     { permanent = false }: DeleteOptions = {},
   ): Promise<{ readonly jobId: string } | { readonly deletion: Deletion }> {
-    const { files, fileLedger, operations } = this.#deps;
+    const { files, fileLedger, operations, uow } = this.#deps;
     const spaceId = scope.space.id;
     const normalized = normalizeFileName(prefix);
-    const ids = await files.idsBelow(spaceId, normalized, DELETE_BATCH + 1);
-    if (ids.length > DELETE_BATCH) {
-      return { jobId: await operations.beginPrefixDeletion(scope, { prefix: normalized, permanent }) };
-    }
-    const refs = ids.map((id) => ({ id }));
-    const deleted = refs.length === 0 ? [] : await fileLedger.delete(spaceId, refs, { ...scope, permanent });
-    if (normalized.endsWith('/')) await fileLedger.pruneFolders(spaceId, normalized.slice(0, -1), scope);
-    return { deletion: { deleted, missing: [] } };
+    const deleted = await uow.run(async (tx) => {
+      // Looked up under the lock: what is renamed out of the prefix meanwhile stays.
+      const found = await files.lockBelow(tx, spaceId, { prefix: normalized, limit: DELETE_BATCH + 1 });
+      if (found.length > DELETE_BATCH) return null;
+      const gone = found.length === 0 ? [] : await fileLedger.delete(spaceId, found, { ...scope, permanent, tx });
+      if (normalized.endsWith('/')) await fileLedger.pruneFolders(spaceId, normalized.slice(0, -1), { ...scope, tx });
+      return gone;
+    });
+    if (deleted !== null) return { deletion: { deleted, missing: [] } };
+    return { jobId: await operations.beginPrefixDeletion(scope, { prefix: normalized, permanent }) };
   }
 }
 

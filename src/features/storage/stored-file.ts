@@ -16,6 +16,12 @@ export interface StoredFile {
   readonly modifiedAt: Date;
 }
 
+/** Which file it is, and where it was when that was looked up. */
+export interface FilePlace {
+  readonly id: string;
+  readonly path: string;
+}
+
 export interface ListFilter {
   readonly prefix: string;
   /** Part of the path, without regard to case. */

@@ -71,19 +71,22 @@ describe('ranges', () => {
 
 describe('If-Range', () => {
   const withRange = (validator: string) => get({ range: 'bytes=0-0', 'if-range': validator }).status;
-  it('heeds the range for the same strong etag or the exact date only', () => {
+  it('heeds the range for the same strong etag only', () => {
     expect(withRange('"abc"')).toBe(206);
-    expect(withRange(date)).toBe(206);
     expect(withRange('W/"abc"')).toBe(200);
     expect(withRange('"abd"')).toBe(200);
     expect(withRange('Wed, 04 Mar 2026 05:06:08 GMT')).toBe(200);
     expect(withRange('Wed, 04 Mar 2026 05:06:06 GMT')).toBe(200);
-    expect(withRange('Wed Mar  4 05:06:07 2026')).toBe(206);
     expect(withRange('2026-03-04T05:06:07Z')).toBe(200);
     expect(withRange('abc')).toBe(200);
     expect(withRange('"x", "abc"')).toBe(200);
     expect(withRange('*')).toBe(200);
     expect(withRange('nonsense')).toBe(200);
+  });
+  it('never goes by a date, of which two contents of one second have the same', () => {
+    expect(withRange(date)).toBe(200);
+    expect(withRange('Wed Mar  4 05:06:07 2026')).toBe(200);
+    expect(withRange('Wednesday, 04-Mar-26 05:06:07 GMT')).toBe(200);
   });
   it('turns a range that could not be satisfied into the whole', () => {
     expect(get({ range: 'bytes=50-', 'if-range': '"abd"' }).status).toBe(200);
