@@ -355,7 +355,10 @@ export class SpaceMachine {
   }
 
   async #endOperation(id: string): Promise<void> {
-    await this.process.database.prisma.operation.update({ where: { id }, data: { state: 'DONE' } });
+    await this.process.database.prisma.operation.update({
+      where: { id },
+      data: { state: 'DONE', finishedAt: new Date() },
+    });
   }
 }
 

@@ -429,20 +429,31 @@ LANGUAGE sql AS $$
   ON CONFLICT (object_key) DO UPDATE SET due_at = now();
 $$;
 
--- Whether a large move or delete is still taking files from where a path leads: what comes there would be taken along. p_what:
--- new (a delete leaves what is newer than itself; a move must not have it take the name of what still has to go)
--- | moved (is as old as it was) | folder (with all below: neither may anything be on its way there) | along (with a move itself).
+-- Whether a large move or delete is still at work where a path leads: what comes there would be taken along, or have the name of
+-- what is still to come. p_what: new (a delete leaves what is newer than itself) | moved (is as old as it was) | folder (with all
+-- below: neither may anything be on its way there) | along (with a move itself).
 CREATE FUNCTION ledger_busy(p_space_id uuid, p_path text, p_what text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT EXISTS (
     SELECT 1 FROM operations o
     CROSS JOIN LATERAL (VALUES
       (o.params->>'from' || '/'),
-      (CASE WHEN p_what <> 'new' THEN o.params->>'prefix' END),
-      (CASE WHEN p_what = 'folder' THEN o.params->>'to' || '/' END)
+      (o.params->>'to' || '/'),
+      (CASE WHEN p_what <> 'new' THEN o.params->>'prefix' END)
     ) place(prefix)
     WHERE o.space_id = p_space_id AND o.finished_at IS NULL AND p_what <> 'along'
       AND (starts_with(p_path || '/', place.prefix) OR starts_with(place.prefix, p_path || '/'))
+  )
+$$;
+
+-- Whether files are on their way to or from below a prefix by a large move: at neither place is all that belongs there.
+CREATE FUNCTION ledger_moving(p_space_id uuid, p_prefix text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT 1 FROM operations o
+    CROSS JOIN LATERAL (VALUES (o.params->>'from' || '/'), (o.params->>'to' || '/')) place(prefix)
+    WHERE o.space_id = p_space_id AND o.finished_at IS NULL
+      AND (starts_with(p_prefix, place.prefix) OR starts_with(place.prefix, p_prefix))
   )
 $$;
 

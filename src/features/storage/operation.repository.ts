@@ -67,6 +67,14 @@ export class OperationRepository {
     return row?.id ?? null;
   }
 
+  /** Whether files are on their way to or from below a prefix; the space is locked. */
+  async isMoving(tx: Tx, spaceId: string, prefix: string): Promise<boolean> {
+    const [row] = await tx.$queryRaw<
+      { moving: boolean }[]
+    >`SELECT ledger_moving(${spaceId}::uuid, ${prefix}) AS moving`;
+    return row?.moving ?? false;
+  }
+
   /** Deletes what is below a prefix. The space is locked. */
   async beginPrefixDeletion(tx: Tx, spaceId: string, { id, ...params }: Begun<'prefix.delete'> & { id: string }) {
     await tx.$executeRaw`

@@ -10,6 +10,7 @@ import {
   type ConflictPolicy,
   type FileLedgerRepository,
   type FolderLedgerRepository,
+  folderBusy,
   type SpaceScope,
 } from '../ledger/index.ts';
 import type { OperationRepository } from './operation.repository.ts';
@@ -62,7 +63,7 @@ export class OperationService {
 
   /**
    * Deletes all files below a prefix that are there now; answers the operation's id, which is that of the same deletion
-   * where one still waits. Errors: CONFLICT (too many operations).
+   * where one still waits. Errors: CONFLICT (too many operations, or a folder there is on its way).
    */
   beginPrefixDeletion(
     { space, ...who }: SpaceScope,
@@ -72,6 +73,7 @@ export class OperationService {
     const params = { prefix, permanent, prune: true, audit: auditColumns(who) };
     return uow.run(async (tx) => {
       const unfinished = await operations.lockSpace(tx, space.id);
+      await this.assertSettled(tx, space.id, prefix);
       const waiting = unfinished > 0 ? await operations.renewPrefixDeletion(tx, space.id, params) : null;
       if (waiting !== null) return waiting;
       return this.#begin(tx, space.id, (id) => operations.beginPrefixDeletion(tx, space.id, { id, ...params }));
@@ -108,6 +110,11 @@ export class OperationService {
     const { operations, queue } = this.#deps;
     if ((await operations.findOldest(tx, spaceId)) === operationId)
       await queue.enqueue(tx, runOperationJob, { operationId });
+  }
+
+  /** Errors: CONFLICT (files that belong below a prefix are on their way with a folder). The space is locked. */
+  async assertSettled(tx: Tx, spaceId: string, prefix: string): Promise<void> {
+    if (await this.#deps.operations.isMoving(tx, spaceId, prefix)) throw folderBusy();
   }
 
   /** The job: goes on from where it stands, whoever has worked on it before, and however that ended. */

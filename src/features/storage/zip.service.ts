@@ -5,7 +5,7 @@ import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import { zipStream } from '../../platform/zip/zip-stream.ts';
 import type { AuditRecorder } from '../audit/index.ts';
 import { fileNameFault, normalizeFileName } from '../ingest/index.ts';
-import type { FileRef, SpaceScope } from '../ledger/index.ts';
+import { type FileRef, folderBusy, type SpaceScope } from '../ledger/index.ts';
 import type { ZipRepository } from './zip.repository.ts';
 import { type WantedFile, ZipContents } from './zip-contents.ts';
 import { archiveName, folderOf, ZipNames } from './zip-names.ts';
@@ -43,7 +43,8 @@ export class ZipService {
    * Opens an archive of what there is, and records it. The reader must consume or destroy `body`. What becomes of a file
    * that changes before its turn: see `ZipContents`; so the length is not known before. Where the store breaks off, so
    * does the stream, and the archive has no directory.
-   * Errors: FILE_NOT_FOUND (names what is not there), VALIDATION_FAILED (more than 100,000 files).
+   * Errors: FILE_NOT_FOUND (names what is not there), VALIDATION_FAILED (more than 100,000 files),
+   * CONFLICT (a folder there is on its way).
    */
   async open(
     scope: SpaceScope,
@@ -74,6 +75,7 @@ export class ZipService {
 
   async #below(spaceId: string, prefix: string) {
     const { files } = this.#deps;
+    if (await files.isMoving(spaceId, prefix)) throw folderBusy();
     const first = await files.below(spaceId, prefix, { after: null, limit: PAGE });
     if (first.length === 0) throw new AppError('FILE_NOT_FOUND', { details: { prefix } });
     if (await files.morePass(spaceId, prefix, MAX_FILES)) {
