@@ -7,12 +7,12 @@ import {
   folderRoutes,
 } from '../features/drive/index.ts';
 import type { FileLedgerRepository, FolderLedgerRepository } from '../features/ledger/index.ts';
-import {
-  type LevelListing,
-  type ReadingService,
-  runOperationJob,
-  type StorageService,
-  type ZipService,
+import type {
+  LevelListing,
+  OperationService,
+  ReadingService,
+  StorageService,
+  ZipService,
 } from '../features/storage/index.ts';
 import type { Basis } from './basis.ts';
 
@@ -26,11 +26,12 @@ export interface DriveInput {
   readonly zips: ZipService;
   readonly fileLedger: FileLedgerRepository;
   readonly folderLedger: FolderLedgerRepository;
+  readonly operations: OperationService;
 }
 
 /** Drives by id: folders and files, the own ones and what others share. */
-export function composeDrive({ database, clock, queue, uow, folderLimits }: Basis, input: DriveInput) {
-  const { storage, levels, reading, zips, fileLedger, folderLedger } = input;
+export function composeDrive({ database, clock, uow, folderLimits }: Basis, input: DriveInput) {
+  const { storage, levels, reading, zips, fileLedger, folderLedger, operations } = input;
   const access = new DriveAccess({ repository: new DriveAccessRepository(database), clock });
   const folders = new FolderService({
     access,
@@ -39,7 +40,7 @@ export function composeDrive({ database, clock, queue, uow, folderLimits }: Basi
     folderLedger,
     uow,
     limits: folderLimits ?? FOLDER_LIMITS,
-    enqueueOperation: (tx, operationId) => queue.enqueue(tx, runOperationJob, { operationId }),
+    startOperation: (tx, spaceId, operationId) => operations.start(tx, spaceId, operationId),
   });
   const files = new DriveFileService({ access, storage, reading, fileLedger });
   return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, clock })] };

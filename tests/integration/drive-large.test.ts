@@ -64,13 +64,16 @@ describe('while the files of a moved folder are on their way', () => {
   let moved: string;
   let beside: string;
   let file: string;
+  let job: string;
 
   beforeEach(async () => {
     const { me: somebody, big } = await someoneWithFiles(idle);
     me = somebody;
     beside = await me.folder('beside');
     file = await me.upload('1', null);
-    expect((await me.patch(`/drive/${big}`, { name: 'moved' })).status).toBe(202);
+    const reply = await me.patch(`/drive/${big}`, { name: 'moved' });
+    expect(reply.status).toBe(202);
+    job = reply.body.data.jobId;
     moved = big;
   });
   afterEach(async () => {
@@ -103,9 +106,53 @@ describe('while the files of a moved folder are on their way', () => {
     expect(replies.map(({ status, body }) => [status, body.error?.code])).toEqual(replies.map(() => [409, 'CONFLICT']));
   });
 
-  it('new files come into it', async () => {
-    const reply = await me.form('post', `/files?folderId=${moved}&fileName=new.txt`, 'x');
-    expect([reply.status, reply.body.data.file.fileName]).toEqual([201, 'moved/new.txt']);
+  it('nothing comes to where they go', async () => {
+    const send = (fileName: string, conflict: string) =>
+      me.world.send(
+        'post',
+        {
+          path: `/storage/upload?fileName=${fileName}&conflict=${conflict}`,
+          attach: { field: 'file', bytes: Buffer.from('x'), name: 'x' },
+        },
+        me.person.headers,
+      );
+    const replies = [
+      await me.form('post', `/files?folderId=${moved}&fileName=new.txt`, 'x'),
+      await send('moved/sub/1', 'fail'),
+      await send('moved/sub/1', 'replace'),
+      await send('moved/sub/1', 'keepBoth'),
+      await me.post('/drive', { name: 'new', parentId: moved }),
+      await me.patch(`/files/${file}`, { folderId: moved }),
+    ];
+    expect(replies.map(({ status, body }) => [status, body.error?.code])).toEqual(replies.map(() => [409, 'CONFLICT']));
+    expect((await send('moved2', 'fail')).status).toBe(201);
+  });
+
+  it('neither place is deleted by prefix', async () => {
+    const remove = (prefix: string) => me.post('/storage/files/bulk-delete', { prefix });
+    for (const prefix of ['m', 'moved', 'moved/', 'moved/sub/', 'moved/sub/1', 'big', 'big/', 'big/sub/']) {
+      const { status, body } = await remove(prefix);
+      expect([prefix, status, body.error?.code]).toEqual([prefix, 409, 'CONFLICT']);
+    }
+    for (const prefix of ['moved0', 'beside/', '1']) expect((await remove(prefix)).status).toBe(200);
+  });
+
+  it('neither place is a ZIP, until all have come', async () => {
+    const zip = (prefix: string) => me.post('/storage/files/zip', { prefix });
+    const link = (await me.post('/shares/links', { folderId: moved })).body.data.token;
+    const openings = [
+      () => zip(''),
+      () => zip('moved/'),
+      () => zip('big/sub/'),
+      () => me.get(`/drive/${moved}/zip`),
+      () => me.world.send('get', { path: `/s/${link}/zip` }, {}, true),
+    ];
+    for (const open of openings) expect((await open()).body.error?.code).toBe('CONFLICT');
+    expect((await me.form('post', `/files?folderId=${beside}&fileName=x`, 'x')).status).toBe(201);
+    expect((await zip('beside/')).status).toBe(200);
+    await idle.accounts.composition.operations.run(job, { signal: new AbortController().signal, retryCount: 0 });
+    for (const open of openings) expect((await open()).status).toBe(open === openings[2] ? 404 : 200);
+    expect((await me.form('post', `/files?folderId=${moved}&fileName=new.txt`, 'x')).status).toBe(201);
   });
 });
 

@@ -103,16 +103,24 @@ async function beginMove(machine: SpaceMachine, from: string, to: string) {
   );
   expect(outcome).toBe('begun');
   const before = await machine.operationTime(operationId);
+  const mark = (finishedAt: Date | null) =>
+    database.prisma.operation.update({
+      where: { id: operationId },
+      data: { finishedAt, state: finishedAt ? 'DONE' : 'RUNNING' },
+    });
   return {
     step: (limit: number) => folders.moveStep(machine.space.id, { from, to, before, limit }),
     end: async () => {
       for (let steps = 0; (await folders.moveStep(machine.space.id, { from, to, before, limit: 2 })) > 0; steps += 1) {
         expect(steps).toBeLessThan(100);
       }
-      await database.prisma.operation.update({
-        where: { id: operationId },
-        data: { state: 'DONE', finishedAt: new Date() },
-      });
+      await mark(new Date());
+    },
+    /** As if it had ended meanwhile. */
+    paused: async (work: () => Promise<void>) => {
+      await mark(new Date());
+      await work();
+      await mark(null);
     },
   };
 }
@@ -464,8 +472,12 @@ describe('folders', () => {
     );
     const ids = (await machine.rows()).living.map(({ id }) => id).sort();
     const move = await beginMove(machine, 'd', 'm');
-    for (const name of names.slice(0, 6)) await upload(machine, `m/${name}`, 2);
-    await upload(machine, 'm/a (1).txt', 2);
+    expect(await upload(machine, 'm/b', 2)).toBe('CONFLICT');
+    // Nothing should be there; if it is, it stays.
+    await move.paused(async () => {
+      for (const name of names.slice(0, 6)) await upload(machine, `m/${name}`, 2);
+      await upload(machine, 'm/a (1).txt', 2);
+    });
     await move.end();
     const rows = await machine.rows();
     const moved = rows.living.filter(({ id }) => ids.includes(id)).map(({ path }) => path);

@@ -100,7 +100,7 @@ export class SharingProcess {
       folderLedger,
       uow,
       limits: { movedFiles: 1000, deletedFiles: 1000 },
-      enqueueOperation: () => Promise.reject(new Error('nothing here is large enough for a job')),
+      startOperation: () => Promise.reject(new Error('nothing here is large enough for a job')),
     });
     this.shares = new ShareService({
       ...common,

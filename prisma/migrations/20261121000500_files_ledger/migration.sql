@@ -429,21 +429,38 @@ LANGUAGE sql AS $$
   ON CONFLICT (object_key) DO UPDATE SET due_at = now();
 $$;
 
--- Whether a large move or delete is still taking files from where a path leads: what comes there would be taken along. p_what:
--- new (a delete leaves what is newer than itself; a move must not have it take the name of what still has to go)
--- | moved (is as old as it was) | folder (with all below: neither may anything be on its way there) | along (with a move itself).
+-- Whether a large move or delete is still at work where a path leads: what comes there would be taken along, or have the name of
+-- what is still to come. p_what: new (a delete leaves what is newer than itself) | moved (is as old as it was) | folder (with all
+-- below: neither may anything be on its way there) | along (with a move itself).
 CREATE FUNCTION ledger_busy(p_space_id uuid, p_path text, p_what text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT EXISTS (
     SELECT 1 FROM operations o
     CROSS JOIN LATERAL (VALUES
       (o.params->>'from' || '/'),
-      (CASE WHEN p_what <> 'new' THEN o.params->>'prefix' END),
-      (CASE WHEN p_what = 'folder' THEN o.params->>'to' || '/' END)
+      (o.params->>'to' || '/'),
+      (CASE WHEN p_what <> 'new' THEN o.params->>'prefix' END)
     ) place(prefix)
     WHERE o.space_id = p_space_id AND o.finished_at IS NULL AND p_what <> 'along'
       AND (starts_with(p_path || '/', place.prefix) OR starts_with(place.prefix, p_path || '/'))
   )
+$$;
+
+-- Whether files are on their way to or from below a prefix by a large move: at neither place is all that belongs there.
+CREATE FUNCTION ledger_moving(p_space_id uuid, p_prefix text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT 1 FROM operations o
+    CROSS JOIN LATERAL (VALUES (o.params->>'from' || '/'), (o.params->>'to' || '/')) place(prefix)
+    WHERE o.space_id = p_space_id AND o.finished_at IS NULL
+      AND (starts_with(p_prefix, place.prefix) OR starts_with(place.prefix, p_prefix))
+  )
+$$;
+
+-- Whether a space has as many unfinished operations as it may have (also MAX_UNFINISHED in the service). The space is locked.
+CREATE FUNCTION ledger_crowded(p_space_id uuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT count(*) >= 20 FROM operations WHERE space_id = p_space_id AND finished_at IS NULL
 $$;
 
 -- Makes the folders that a path of a drive lies in. Answers null, or why nothing may come there: folders (the drive may have
@@ -1042,7 +1059,7 @@ LANGUAGE sql VOLATILE AS $$ SELECT date_trunc('milliseconds', clock_timestamp())
 -- go at once and the files follow by `ledger_move_step`, whose operation is then noted.
 -- p_parent_id: the folder that it must lie in then; null: not asked for.
 -- outcome: moved | begun | gone | stale (look again) | exists (existing_id names it) | inside (itself) | long (a name below would pass 1024 bytes)
---   | folders (too many) | busy (an operation on it, or on where it is to go, is not done yet)
+--   | folders (too many) | busy (an operation on it, or on where it is to go, is not done yet, or too many are not)
 CREATE FUNCTION ledger_move_folder(
   p_space_id uuid, p_folder_id uuid, p_expected_path text, p_to text, p_parent_id uuid, p_limit integer, p_operation_id uuid,
   p_audit jsonb
@@ -1093,6 +1110,11 @@ BEGIN
   END IF;
   SELECT count(*), max(octet_length(f.path)) INTO files, v_longest FROM files f
   WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_from || '/' AND f.path < v_from || '0';
+  IF files > p_limit AND ledger_crowded(p_space_id) THEN
+    outcome := 'busy';
+    RETURN NEXT;
+    RETURN;
+  END IF;
   SELECT greatest(v_longest, max(octet_length(f.path))) INTO v_longest FROM folders f
   WHERE f.space_id = p_space_id AND f.path >= v_from || '/' AND f.path < v_from || '0';
   -- Where steps are to move the files, a name may get a number of up to 13 bytes.
@@ -1199,6 +1221,11 @@ BEGIN
     SELECT f.id FROM files f
     WHERE f.space_id = p_space_id AND f.deleted_at IS NULL AND f.path >= v_path || '/' AND f.path < v_path || '0' LIMIT p_limit + 1
   ) x;
+  IF files > p_limit AND ledger_crowded(p_space_id) THEN
+    outcome := 'busy';
+    RETURN NEXT;
+    RETURN;
+  END IF;
   PERFORM ledger_forget_folders(p_space_id, v_path, true, p_audit);
   IF files <= p_limit THEN
     outcome := 'deleted';

@@ -106,7 +106,7 @@ export function folderRoutes({ folders, clock }: FolderRouteDependencies): Route
         content: { 'application/zip': 'PK...' },
         statuses: { 200: 'The ZIP, of a length that is not known before' },
       },
-      errors: ['FOLDER_NOT_FOUND', 'FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FOLDER_NOT_FOUND', 'FILE_NOT_FOUND', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context, stillMay, req, res }) => {
         const user = driveUser(principal, context);
         const wish = { ...query, stillMay };

@@ -26,7 +26,7 @@ export interface FolderDependencies {
   readonly uow: UnitOfWork;
   readonly limits: FolderLimits;
   /** Has the rest of a large move or delete done, from this transaction on. */
-  readonly enqueueOperation: (tx: Tx, operationId: string) => Promise<unknown>;
+  readonly startOperation: (tx: Tx, spaceId: string, operationId: string) => Promise<void>;
 }
 
 export interface LevelQuery {
@@ -117,7 +117,7 @@ export class FolderService {
     id: string,
     { name, parentId }: { readonly name?: string | undefined; readonly parentId?: string | null | undefined },
   ): Promise<ChangedFolder> {
-    const { access, folderLedger, uow, limits, enqueueOperation } = this.#deps;
+    const { access, folderLedger, uow, limits, startOperation } = this.#deps;
     for (let attempt = 1; attempt <= CHANGE_TRIES; attempt += 1) {
       const grant = await access.resolveFolder(user, id, 'edit');
       const { folder, scope } = grant;
@@ -128,7 +128,7 @@ export class FolderService {
       const answer = await uow.runSlow(async (tx) => {
         const move = { ...scope, folder, to: { path, parentId: parent.id }, limit: limits.movedFiles, operationId };
         const moved = await folderLedger.move(tx, scope.space.id, move);
-        if (moved.outcome === 'begun') await enqueueOperation(tx, operationId);
+        if (moved.outcome === 'begun') await startOperation(tx, scope.space.id, operationId);
         return moved;
       });
       switch (answer.outcome) {
@@ -156,7 +156,7 @@ export class FolderService {
 
   /** Deletes a folder with everything below it, files into the trash of the drive. Errors: FOLDER_NOT_FOUND, FORBIDDEN, CONFLICT. */
   async delete(user: DriveUser, id: string): Promise<FolderDeletion> {
-    const { access, folderLedger, uow, limits, enqueueOperation } = this.#deps;
+    const { access, folderLedger, uow, limits, startOperation } = this.#deps;
     for (let attempt = 1; attempt <= CHANGE_TRIES; attempt += 1) {
       const { folder, scope, isMovable } = await access.resolveFolder(user, id, 'edit');
       if (!isMovable) throw notMovable();
@@ -164,7 +164,7 @@ export class FolderService {
       const answer = await uow.run(async (tx) => {
         const deletion = { ...scope, folder, limit: limits.deletedFiles, operationId };
         const deleted = await folderLedger.delete(tx, scope.space.id, deletion);
-        if (deleted.outcome === 'begun') await enqueueOperation(tx, operationId);
+        if (deleted.outcome === 'begun') await startOperation(tx, scope.space.id, operationId);
         return deleted;
       });
       if (answer.outcome === 'begun') return { outcome: 'begun', jobId: operationId };

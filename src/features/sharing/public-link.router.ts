@@ -166,7 +166,7 @@ function contentRoutes({ door, links }: PublicLinkRouteDependencies): Route[] {
         content: { 'application/zip': 'PK...' },
         statuses: { 200: 'The ZIP, of a length that is not known before' },
       },
-      errors: [...DOOR_ERRORS, 'FOLDER_NOT_FOUND', 'FILE_NOT_FOUND', 'FORBIDDEN'],
+      errors: [...DOOR_ERRORS, 'FOLDER_NOT_FOUND', 'FILE_NOT_FOUND', 'FORBIDDEN', 'CONFLICT'],
       failurePage: inWords,
       handler: async ({ params, query, context, req, res }) => {
         const link = await enter(door, params.token, { context, req, res });

@@ -45,9 +45,47 @@ export class OperationRepository {
     return row ? toOperation(row) : null;
   }
 
-  /** Deletes what is below a prefix. */
+  /** Locks the space before any other row, as the ledger does; answers how many of its operations are not done yet. */
+  async lockSpace(tx: Tx, spaceId: string): Promise<number> {
+    await tx.$queryRaw`SELECT 1 FROM spaces WHERE id = ${spaceId}::uuid FOR NO KEY UPDATE`;
+    return tx.operation.count({ where: { spaceId, finishedAt: null } });
+  }
+
+  /**
+   * Has the same deletion, asked for by the same, take what is there now, if it has not begun and nothing but deletions
+   * comes after it; answers its id. The space is locked.
+   */
+  async renewPrefixDeletion(tx: Tx, spaceId: string, params: Begun<'prefix.delete'>): Promise<string | null> {
+    const whoOnly = ['ip', 'user_agent', 'request_id'];
+    const [row] = await tx.$queryRaw<{ id: string }[]>`
+      UPDATE operations o
+      SET params = o.params || ${JSON.stringify(params)}::jsonb || jsonb_build_object('before', ledger_operation_time()),
+        total = (
+          SELECT count(*) FROM files
+          WHERE space_id = ${spaceId}::uuid AND deleted_at IS NULL AND path >= ${params.prefix}
+            AND (${endOfPrefix(params.prefix)}::text IS NULL OR path < ${endOfPrefix(params.prefix)})
+        )
+      WHERE o.space_id = ${spaceId}::uuid AND o.state = 'QUEUED' AND o.finished_at IS NULL AND o.kind = 'prefix.delete'
+        AND o.params->>'prefix' = ${params.prefix} AND o.params->'permanent' = to_jsonb(${params.permanent ?? false}::boolean)
+        AND (o.params->'audit') - ${whoOnly}::text[] = (${JSON.stringify(params.audit)}::jsonb) - ${whoOnly}::text[]
+        AND NOT EXISTS (
+          SELECT 1 FROM operations later WHERE later.space_id = o.space_id AND later.finished_at IS NULL
+            AND later.kind <> 'prefix.delete' AND (later.created_at, later.id) > (o.created_at, o.id)
+        )
+      RETURNING o.id`;
+    return row?.id ?? null;
+  }
+
+  /** Whether files are on their way to or from below a prefix; the space is locked. */
+  async isMoving(tx: Tx, spaceId: string, prefix: string): Promise<boolean> {
+    const [row] = await tx.$queryRaw<
+      { moving: boolean }[]
+    >`SELECT ledger_moving(${spaceId}::uuid, ${prefix}) AS moving`;
+    return row?.moving ?? false;
+  }
+
+  /** Deletes what is below a prefix. The space is locked. */
   async beginPrefixDeletion(tx: Tx, spaceId: string, { id, ...params }: Begun<'prefix.delete'> & { id: string }) {
-    await lockSpace(tx, spaceId);
     await tx.$executeRaw`
       INSERT INTO operations (id, space_id, kind, params, total)
       SELECT ${id}::uuid, ${spaceId}::uuid, 'prefix.delete',
@@ -56,9 +94,8 @@ export class OperationRepository {
         AND (${endOfPrefix(params.prefix)}::text IS NULL OR path < ${endOfPrefix(params.prefix)})`;
   }
 
-  /** Removes for good what is in the trash. */
+  /** Removes for good what is in the trash. The space is locked. */
   async beginEmptying(tx: Tx, spaceId: string, { id, ...params }: Begun<'trash.empty'> & { id: string }) {
-    await lockSpace(tx, spaceId);
     await tx.$executeRaw`
       INSERT INTO operations (id, space_id, kind, params, total)
       SELECT ${id}::uuid, id, 'trash.empty',
@@ -66,9 +103,8 @@ export class OperationRepository {
       FROM spaces WHERE id = ${spaceId}::uuid`;
   }
 
-  /** Brings back from the trash what lay below a prefix. */
+  /** Brings back from the trash what lay below a prefix. The space is locked. */
   async beginRestoring(tx: Tx, spaceId: string, { id, ...params }: Begun<'trash.restore'> & { id: string }) {
-    await lockSpace(tx, spaceId);
     await tx.$executeRaw`
       INSERT INTO operations (id, space_id, kind, params, total)
       SELECT ${id}::uuid, ${spaceId}::uuid, 'trash.restore',
@@ -78,20 +114,40 @@ export class OperationRepository {
   }
 
   /**
-   * Takes an operation up for one step, with the lock of its space; null when it has ended, and with it. `waiting`: an
-   * older one of the space comes first, since it may have moved what this one is about.
+   * Takes an operation up for one step, with the lock of its space; null when it has ended, and with it, or is not the
+   * oldest of the space: one before it may have moved what this one is about, and whoever ends that starts the next.
    */
-  async take(tx: Tx, id: string): Promise<RunningOperation | 'waiting' | null> {
-    await tx.$queryRaw`
-      SELECT 1 FROM spaces WHERE id = (SELECT space_id FROM operations WHERE id = ${id}::uuid) FOR NO KEY UPDATE`;
-    const [row] = await tx.$queryRaw<(RunningOperation & { readonly waiting: boolean })[]>`
-      SELECT o.id, o.space_id AS "spaceId", o.kind, o.params, EXISTS (
-        SELECT 1 FROM operations older WHERE older.space_id = o.space_id AND older.state IN ('QUEUED', 'RUNNING')
-          AND (older.created_at, older.id) < (o.created_at, o.id)
-      ) AS waiting
-      FROM operations o WHERE o.id = ${id}::uuid AND o.state IN ('QUEUED', 'RUNNING') FOR NO KEY UPDATE`;
-    if (!row) return null;
-    return row.waiting ? 'waiting' : row;
+  async take(tx: Tx, id: string): Promise<RunningOperation | null> {
+    await lockSpaceOf(tx, id);
+    const [row] = await tx.$queryRaw<RunningOperation[]>`
+      SELECT o.id, o.space_id AS "spaceId", o.kind, o.params FROM operations o
+      WHERE o.id = ${id}::uuid AND o.finished_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM operations older
+        WHERE older.space_id = o.space_id AND older.finished_at IS NULL AND (older.created_at, older.id) < (o.created_at, o.id)
+      )
+      FOR NO KEY UPDATE`;
+    return row ?? null;
+  }
+
+  /** The operation of a space whose turn it is; null for none. */
+  async findOldest(tx: Tx, spaceId: string): Promise<string | null> {
+    const [oldest] = await tx.operation.findMany({
+      where: { spaceId, finishedAt: null },
+      orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+      take: 1,
+      select: { id: true },
+    });
+    return oldest?.id ?? null;
+  }
+
+  /** Up to `limit` of those that are the oldest of their space and that nobody has carried on since a time. */
+  async findStranded(since: Date, limit: number): Promise<string[]> {
+    const rows = await this.#database.prisma.$queryRaw<{ id: string }[]>`
+      SELECT o.id FROM (
+        SELECT DISTINCT ON (space_id) id, updated_at FROM operations WHERE finished_at IS NULL ORDER BY space_id, created_at, id
+      ) o
+      WHERE o.updated_at < ${since} ORDER BY o.updated_at LIMIT ${limit}::integer`;
+    return rows.map(({ id }) => id);
   }
 
   /** In the transaction of the step. */
@@ -103,12 +159,15 @@ export class OperationRepository {
       WHERE id = ${id}::uuid`;
   }
 
-  /** Ends one that could not be carried on, unless it has ended. */
-  async fail(id: string, error: string, at: Date): Promise<void> {
-    await this.#database.prisma.operation.updateMany({
-      where: { id, state: { in: ['QUEUED', 'RUNNING'] } },
+  /** Ends one that could not be carried on, unless it has ended; answers its space, which it locks, if it did. */
+  async fail(tx: Tx, id: string, { error, at }: { readonly error: string; readonly at: Date }): Promise<string | null> {
+    await lockSpaceOf(tx, id);
+    const [row] = await tx.operation.updateManyAndReturn({
+      where: { id, finishedAt: null },
       data: { state: 'FAILED', error, finishedAt: at, updatedAt: at },
+      select: { spaceId: true },
     });
+    return row?.spaceId ?? null;
   }
 
   /** Ends what nobody has carried on since a time; answers how many. */
@@ -153,9 +212,9 @@ export class OperationRepository {
   }
 }
 
-/** Before any other row, as the ledger does. */
-async function lockSpace(tx: Tx, spaceId: string): Promise<void> {
-  await tx.$queryRaw`SELECT 1 FROM spaces WHERE id = ${spaceId}::uuid FOR NO KEY UPDATE`;
+async function lockSpaceOf(tx: Tx, id: string): Promise<void> {
+  await tx.$queryRaw`
+    SELECT 1 FROM spaces WHERE id = (SELECT space_id FROM operations WHERE id = ${id}::uuid) FOR NO KEY UPDATE`;
 }
 
 function toOperation({ created_at: createdAt, finished_at: finishedAt, ...row }: OperationRow): Operation {

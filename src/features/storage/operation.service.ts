@@ -10,6 +10,7 @@ import {
   type ConflictPolicy,
   type FileLedgerRepository,
   type FolderLedgerRepository,
+  folderBusy,
   type SpaceScope,
 } from '../ledger/index.ts';
 import type { OperationRepository } from './operation.repository.ts';
@@ -24,10 +25,14 @@ import {
 
 /** Files that one step, which is one transaction, works on. */
 const BATCH = 1000;
-/** How long one run works before it hands on to the next. */
-const RUN_MS = 60_000;
-/** How long one that has to wait for another is put off. */
-const WAIT_MS = 2_000;
+/** How long one run works before it hands on to the next; with its last step (15 s at most) it ends before it expires. */
+const RUN_MS = 15_000;
+/** Operations of one space that may be unfinished; the ledger keeps to it as well (`ledger_crowded`). */
+const MAX_UNFINISHED = 20;
+/** Without a step for so long, an operation whose turn it is has lost its job: no retry is put off for longer. */
+const STRANDED_MS = 2 * 60_000;
+/** So many of them get a new one by one sweep. */
+const STRANDED_BATCH = 1000;
 const DAY_MS = 24 * 3600 * 1000;
 const KEEP_DAYS = 30;
 
@@ -57,28 +62,60 @@ export class OperationService {
     return operation;
   }
 
-  /** Deletes all files below a prefix that are there now; answers the operation's id. */
+  /**
+   * Deletes all files below a prefix that are there now; answers the operation's id, which is that of the same deletion
+   * where one still waits. Errors: CONFLICT (too many operations, or a folder there is on its way).
+   */
   beginPrefixDeletion(
     { space, ...who }: SpaceScope,
     { prefix, permanent }: { readonly prefix: string; readonly permanent: boolean },
   ): Promise<string> {
+    const { uow, operations } = this.#deps;
     const params = { prefix, permanent, prune: true, audit: auditColumns(who) };
-    return this.#begin((tx, id) => this.#deps.operations.beginPrefixDeletion(tx, space.id, { id, ...params }));
+    return uow.run(async (tx) => {
+      const unfinished = await operations.lockSpace(tx, space.id);
+      await this.assertSettled(tx, space.id, prefix);
+      const waiting = unfinished > 0 ? await operations.renewPrefixDeletion(tx, space.id, params) : null;
+      if (waiting !== null) return waiting;
+      return this.#begin(tx, space.id, (id) => operations.beginPrefixDeletion(tx, space.id, { id, ...params }));
+    });
   }
 
-  /** Removes for good all that is in the trash now; answers the operation's id. */
+  /** Removes for good all that is in the trash now; answers the operation's id. Errors: CONFLICT (too many operations). */
   beginEmptying({ space, ...who }: SpaceScope): Promise<string> {
+    const { uow, operations } = this.#deps;
     const audit = auditColumns(who);
-    return this.#begin((tx, id) => this.#deps.operations.beginEmptying(tx, space.id, { id, audit }));
+    return uow.run((tx) => this.#begin(tx, space.id, (id) => operations.beginEmptying(tx, space.id, { id, audit })));
   }
 
-  /** Brings back what lay below a prefix, of each name what was deleted last; answers the operation's id. */
+  /**
+   * Brings back what lay below a prefix, of each name what was deleted last; answers the operation's id.
+   * Errors: CONFLICT (too many operations).
+   */
   beginRestoring(
     { space, ...who }: SpaceScope,
     { prefix, conflict }: { readonly prefix: string; readonly conflict: ConflictPolicy },
   ): Promise<string> {
+    const { uow, operations } = this.#deps;
     const params = { below: prefix, conflict, audit: auditColumns(who) };
-    return this.#begin((tx, id) => this.#deps.operations.beginRestoring(tx, space.id, { id, ...params }));
+    return uow.run((tx) =>
+      this.#begin(tx, space.id, (id) => operations.beginRestoring(tx, space.id, { id, ...params })),
+    );
+  }
+
+  /**
+   * Has an operation carried on that was noted in this transaction, under the space's lock: by a job now, or, with others
+   * before it, by one that the last of them leaves behind.
+   */
+  async start(tx: Tx, spaceId: string, operationId: string): Promise<void> {
+    const { operations, queue } = this.#deps;
+    if ((await operations.findOldest(tx, spaceId)) === operationId)
+      await queue.enqueue(tx, runOperationJob, { operationId });
+  }
+
+  /** Errors: CONFLICT (files that belong below a prefix are on their way with a folder). The space is locked. */
+  async assertSettled(tx: Tx, spaceId: string, prefix: string): Promise<void> {
+    if (await this.#deps.operations.isMoving(tx, spaceId, prefix)) throw folderBusy();
   }
 
   /** The job: goes on from where it stands, whoever has worked on it before, and however that ended. */
@@ -90,44 +127,60 @@ export class OperationService {
         isGoingOn = await this.#advance(id, performance.now() - startedAt > RUN_MS);
       }
     } catch (error) {
-      const { operations, clock } = this.#deps;
-      if (retryCount >= runOperationJob.retryLimit) await operations.fail(id, GAVE_UP, clock.now());
+      if (retryCount >= runOperationJob.retryLimit) await this.#fail(id);
       throw error;
     }
   }
 
-  /** Forgets what ended a month ago, and ends what nobody carries on any more; for the sweep. */
+  /** Forgets what ended a month ago, ends what nobody carries on any more, and has what lost its job carried on; for the sweep. */
   async tidy(): Promise<void> {
-    const { operations, clock } = this.#deps;
+    const { operations, queue, clock } = this.#deps;
     const now = clock.now();
-    await operations.failStale(new Date(now.getTime() - DAY_MS), GAVE_UP, now);
-    await operations.removeEnded(new Date(now.getTime() - KEEP_DAYS * DAY_MS));
+    const ago = (ms: number) => new Date(now.getTime() - ms);
+    await operations.failStale(ago(DAY_MS), GAVE_UP, now);
+    await operations.removeEnded(ago(KEEP_DAYS * DAY_MS));
+    const stranded = await operations.findStranded(ago(STRANDED_MS), STRANDED_BATCH);
+    await queue.enqueueMany(
+      null,
+      runOperationJob,
+      stranded.map((operationId) => ({ operationId })),
+    );
   }
 
-  async #begin(insert: (tx: Tx, id: string) => Promise<void>): Promise<string> {
-    const { uow, queue } = this.#deps;
+  async #begin(tx: Tx, spaceId: string, insert: (id: string) => Promise<void>): Promise<string> {
+    const { operations } = this.#deps;
     const operationId = newId();
-    await uow.run(async (tx) => {
-      await insert(tx, operationId);
-      await queue.enqueue(tx, runOperationJob, { operationId });
-    });
+    const unfinished = await operations.lockSpace(tx, spaceId);
+    if (unfinished >= MAX_UNFINISHED) throw tooManyOperations();
+    await insert(operationId);
+    await this.start(tx, spaceId, operationId);
     return operationId;
+  }
+
+  async #startNext(tx: Tx, spaceId: string): Promise<void> {
+    const { operations, queue } = this.#deps;
+    const operationId = await operations.findOldest(tx, spaceId);
+    if (operationId !== null) await queue.enqueue(tx, runOperationJob, { operationId });
+  }
+
+  #fail(id: string): Promise<void> {
+    const { uow, operations, clock } = this.#deps;
+    return uow.run(async (tx) => {
+      const spaceId = await operations.fail(tx, id, { error: GAVE_UP, at: clock.now() });
+      if (spaceId !== null) await this.#startNext(tx, spaceId);
+    });
   }
 
   /** One step with its progress, in one transaction; false when this run is over. */
   #advance(operationId: string, isLate: boolean): Promise<boolean> {
-    const { uow, operations, queue, clock } = this.#deps;
+    const { uow, operations, queue } = this.#deps;
     return uow.run(async (tx) => {
       const operation = await operations.take(tx, operationId);
       if (operation === null) return false;
-      if (operation === 'waiting') {
-        const startAfter = new Date(clock.now().getTime() + WAIT_MS);
-        await queue.enqueue(tx, runOperationJob, { operationId }, { startAfter });
-        return false;
-      }
       const step = await this.#step(tx, operation);
       await operations.advance(tx, operationId, step);
-      if (isLate && !step.last) await queue.enqueue(tx, runOperationJob, { operationId });
+      if (step.last) await this.#startNext(tx, operation.spaceId);
+      else if (isLate) await queue.enqueue(tx, runOperationJob, { operationId });
       return !isLate && !step.last;
     });
   }
@@ -181,4 +234,9 @@ export class OperationService {
     const done = await this.#deps.folderLedger.moveStep(spaceId, { ...move, limit: BATCH, tx });
     return { done, last: done === 0 };
   }
+}
+
+function tooManyOperations(): AppError {
+  const message = `${MAX_UNFINISHED} large changes are under way already; try again when one of them is done`;
+  return new AppError('CONFLICT', { message });
 }

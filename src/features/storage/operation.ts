@@ -80,11 +80,11 @@ export interface Step {
 }
 
 /**
- * Carries an operation on; whoever notes one enqueues this in the same transaction. A run works for a minute and hands on
- * to the next, so a process that dies holds an operation up for no more than the few minutes after which it is tried again.
+ * Carries an operation on; only the oldest of a space has such a job, and whoever ends it enqueues that of the next. A run works for
+ * some seconds and hands on to the next, so a process that dies holds an operation up for about a minute.
  */
 export const runOperationJob = defineJob<{ readonly operationId: string }>('storage.operation.run', {
   retryLimit: 6,
-  retryDelayMaxSeconds: 300,
-  expireInSeconds: 180,
+  retryDelayMaxSeconds: 60,
+  expireInSeconds: 45,
 });

@@ -149,7 +149,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
           example: { jobId: '019aa2f4-7d1c-7e5a-9a55-0c6f1b1f6a02' },
         },
       },
-      errors: ['BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['BODY_TOO_LARGE', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context, res }) => {
         const scope = scopeOf(principal, context);
         const outcome =

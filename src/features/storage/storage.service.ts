@@ -175,7 +175,7 @@ export class StorageService {
 
   /**
    * Deletes what a prefix covers at once, or, beyond 1000 files, as a job whose id it answers; with a slash at its end,
-   * the folders that this empties too.
+   * the folders that this empties too. Errors: CONFLICT (a folder there is on its way, or too many jobs).
    */
   async deletePrefix(
     scope: SpaceScope,
@@ -189,6 +189,7 @@ export class StorageService {
       // Looked up under the lock: what is renamed out of the prefix meanwhile stays.
       const found = await files.lockBelow(tx, spaceId, { prefix: normalized, limit: DELETE_BATCH + 1 });
       if (found.length > DELETE_BATCH) return null;
+      await operations.assertSettled(tx, spaceId, normalized);
       const gone = found.length === 0 ? [] : await fileLedger.delete(spaceId, found, { ...scope, permanent, tx });
       if (normalized.endsWith('/')) await fileLedger.pruneFolders(spaceId, normalized.slice(0, -1), { ...scope, tx });
       return gone;

@@ -88,7 +88,7 @@ function restoringRoutes({ trash, storage, spaces }: TrashRouteDependencies): Ro
           example: { jobId: EXAMPLE_JOB_ID },
         },
       },
-      errors: ['DEPENDENCY_UNAVAILABLE'],
+      errors: ['CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context, res }) => {
         const { conflict } = body;
         if (conflict === 'replace') assertMay(principal, 'delete');
@@ -181,7 +181,7 @@ function removingRoutes({ trash, spaces, clock }: TrashRouteDependencies): Route
           example: { jobId: EXAMPLE_JOB_ID },
         },
       },
-      errors: ['DEPENDENCY_UNAVAILABLE'],
+      errors: ['CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, context, res }) => {
         const outcome = await trash.empty(scopeOf(principal, context));
         if ('jobId' in outcome) return accepted('The trash is being emptied', { jobId: outcome.jobId });

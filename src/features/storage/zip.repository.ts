@@ -35,6 +35,8 @@ const PASSES = {
     ORDER BY path OFFSET $4 LIMIT 1`,
 };
 
+const MOVING = { name: 'zip_files_moving', text: 'SELECT ledger_moving($1, $2) AS moving' };
+
 const BY_PATH = {
   name: 'zip_files_by_path',
   text: `SELECT ${COLUMNS} FROM files WHERE space_id = $1 AND path = ANY($2::text[]) AND deleted_at IS NULL`,
@@ -68,6 +70,12 @@ export class ZipRepository {
   async morePass(spaceId: string, prefix: string, count: number): Promise<boolean> {
     const rows = await this.#database.query(PASSES, [spaceId, prefix, endOf(prefix), count]);
     return rows.length > 0;
+  }
+
+  /** Whether files are on their way to or from below a prefix, with a folder that is being moved. */
+  async isMoving(spaceId: string, prefix: string): Promise<boolean> {
+    const [row] = await this.#database.query<{ moving: boolean }>(MOVING, [spaceId, prefix]);
+    return row?.moving ?? false;
   }
 
   /** What is there of up to 1000 files, in no order. Ids must have the form of ids. */

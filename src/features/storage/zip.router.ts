@@ -28,7 +28,7 @@ export function zipRoutes(zips: ZipService): Route[] {
         content: { 'application/zip': 'PK...' },
         statuses: { 200: 'The ZIP, of a length that is not known before' },
       },
-      errors: ['FILE_NOT_FOUND', 'BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'CONFLICT', 'BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body: { selection, name }, context, stillMay, res }) => {
         if ('prefix' in selection) assertMay(principal, 'list');
         const guard = async () => {

@@ -6,7 +6,7 @@ import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import { zipStream } from '../../platform/zip/zip-stream.ts';
 import type { AuditRecorder } from '../audit/index.ts';
 import { fileNameFault, normalizeFileName } from '../ingest/index.ts';
-import type { FileRef, SpaceScope } from '../ledger/index.ts';
+import { type FileRef, folderBusy, type SpaceScope } from '../ledger/index.ts';
 import type { ZipFile, ZipRepository } from './zip.repository.ts';
 import { ZipContents } from './zip-contents.ts';
 import { ZipGuard } from './zip-guard.ts';
@@ -61,7 +61,7 @@ export class ZipService {
    * that changes before its turn: see `ZipContents`; so the length is not known before. Where the store breaks off, or
    * the guard throws, so does the stream, and the archive has no directory.
    * Errors: FILE_NOT_FOUND (names what is not there), VALIDATION_FAILED (more than 100,000 files), RATE_LIMITED (the
-   * holder has four under way), those of the guard.
+   * holder has four under way), CONFLICT (a folder there is on its way), those of the guard.
    */
   async open(scope: SpaceScope, selection: ZipSelection, options: ZipOptions): Promise<OpenedZip> {
     const free = this.#slots.take(options.holder);
@@ -121,6 +121,7 @@ export class ZipService {
     const { files } = this.#deps;
     const pageAfter = async (after: string | null) => {
       await guard.pass();
+      if (await files.isMoving(spaceId, prefix)) throw folderBusy();
       const page = await files.below(spaceId, prefix, { after, limit: PAGE });
       // Before that another folder may have taken the name: only what was allowed afterwards too is what was meant.
       await guard.ask();

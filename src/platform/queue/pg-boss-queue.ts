@@ -26,6 +26,8 @@ const DEFAULT_POLL_SECONDS = 10;
 const COMPLAINT_EVERY_MS = 30_000;
 /** Chores of pg-boss that this product does not use (flows) or that may wait. */
 const RARE_SECONDS = 3600;
+/** How often jobs are looked for whose time is up, as when their process died; they are tried again so much later at most. */
+const EXPIRY_SECONDS = 15;
 
 /** By the clock of pg-boss itself. Jobs wait as `created` or `retry`; nobody takes up dead letters, so they stay `created`. */
 const STATS = `SELECT
@@ -126,6 +128,9 @@ export class PgBossQueue implements JobQueue {
       useListenNotify: role.workers,
       // Deletes finished jobs: the default of once a day lets a sweep of every few seconds pile up.
       maintenanceIntervalSeconds: 600,
+      superviseIntervalSeconds: EXPIRY_SECONDS,
+      // A pass that finds itself a moment early looks at nothing; so it is never early.
+      monitorIntervalSeconds: EXPIRY_SECONDS - 5,
       flowIntervalSeconds: RARE_SECONDS,
       bamIntervalSeconds: RARE_SECONDS,
     });
