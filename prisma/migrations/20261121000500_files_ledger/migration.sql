@@ -797,7 +797,7 @@ BEGIN
   END IF;
 END $$;
 
--- For processes of the version before: deletes for good.
+-- For processes of the version before, which know no trash: deletes for good.
 CREATE OR REPLACE FUNCTION ledger_delete(p_space_id uuid, p_items jsonb, p_audit jsonb)
 RETURNS TABLE (file_id uuid, path text, size_bytes bigint)
 LANGUAGE sql AS $$
@@ -957,7 +957,6 @@ BEGIN
 END $$;
 
 -- Makes an older content the present one again; the present one becomes a version in its place. Costs no room.
--- p_extension and p_category are not asked for: the name stays, and the version knows its category.
 CREATE FUNCTION ledger_restore_version(p_space_id uuid, p_file_id uuid, p_version_id uuid, p_audit jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
