@@ -167,7 +167,7 @@ describe('a file name', () => {
 
   test('is told together with every other faulty parameter', async () => {
     const answer = await key.client.request('POST', '/storage/upload', {
-      query: { fileName: '../x', conflict: 'perhaps', tags: 'x'.repeat(65) },
+      query: { fileName: '../x', conflict: 'perhaps', tags: 'x'.repeat(129) },
       body: formOf([FILE]),
       headers: { 'content-type': FORM_TYPE },
     });
