@@ -11,6 +11,8 @@ const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 5);
 const STREAM_BYTES = Number(process.env['BENCH_STREAM_GIB'] ?? 2) * 1024 ** 3;
 const CONCURRENCY = 64;
+/** Only the cases whose name matches; all unless given. */
+const ONLY = new RegExp(process.env['BENCH_ONLY'] ?? '');
 const MIB = 1024 ** 2;
 /** What is read and linked; uploaded first. */
 const SMALL_FILE = 'bench-small.bin';
@@ -39,14 +41,14 @@ try {
   children.push(bareRead, bareUpload, bareStream);
 
   await streamUp(`${service.url}/api/storage/upload?fileName=${SMALL_FILE}`, key.headers, 1024);
-  const cases = smallCases(service, key, bareRead, bareUpload);
+  const cases = smallCases(service, key, bareRead, bareUpload).filter(({ name }) => ONLY.test(name));
   // Before anything is counted, every program has run hot.
   for (const { ours, limit } of cases) for (const warm of [ours, limit]) await warm();
   const results = [];
   for (const each of cases) results.push(await measure(each));
   const idleMiB = await idleMemory(service);
   const memory = peakMemory(service);
-  for (const each of streamCases(service, key, bareStream)) results.push(await measure(each));
+  for (const each of streamCases(service, key, bareStream).filter(({ name }) => ONLY.test(name))) results.push(await measure(each));
   const peakMiB = memory.stop();
   await report(results, { idleMiB, peakMiB });
 } finally {
