@@ -24,6 +24,8 @@ describe('loadConfig', () => {
     expect(config.http).toMatchObject({ port: 8080, host: '0.0.0.0', trustProxy: false, corsOrigins: [] });
     expect(config.limits).toEqual({
       maxFileBytes: 5 * 1024 ** 4,
+      allowedTypes: [],
+      blockedExtensions: [],
       driveQuotaBytes: 5 * 1024 ** 3,
       driveQuotaObjects: 10_000,
     });

@@ -45,6 +45,7 @@ export const ERROR_CODES = {
   FILE_TOO_LARGE: { status: 413, message: 'The file is larger than this server takes' },
   BODY_TOO_LARGE: { status: 413, message: 'The request body is too large' },
   FILE_TYPE_NOT_ALLOWED: { status: 415, message: 'Files of this type are not taken here' },
+  CONTENT_MISMATCH: { status: 415, message: 'The content is not what its name or type says' },
   RANGE_NOT_SATISFIABLE: { status: 416, message: 'The range lies outside the file' },
   RATE_LIMITED: { status: 429, message: 'Too many requests' },
   INTERNAL: { status: 500, message: 'Something went wrong here' },

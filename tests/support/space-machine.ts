@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { AppError } from '../../src/errors/app-error.ts';
 import { AuditLogRepository, AuditRecorder, SYSTEM_ACTOR, SYSTEM_ORIGIN } from '../../src/features/audit/index.ts';
-import { IngestService, QuotaRefusals, type StagedFile, splitForNumber } from '../../src/features/ingest/index.ts';
+import {
+  ContentPolicy,
+  IngestService,
+  QuotaRefusals,
+  type StagedFile,
+  splitForNumber,
+} from '../../src/features/ingest/index.ts';
 import {
   type ConflictPolicy,
   FileLedgerRepository,
@@ -81,6 +87,7 @@ export class SpaceProcess {
   readonly tombstones: TombstoneService;
   readonly reservations = new ReservationRepository();
   readonly uow: UnitOfWork;
+  readonly policy: ContentPolicy;
 
   constructor(url: string, store: ObjectStore) {
     const log = silentLogger();
@@ -90,11 +97,17 @@ export class SpaceProcess {
     this.uow = new UnitOfWork(database);
     this.store = store;
     this.ledger = new LedgerService({ repository: new LedgerRepository(database), log });
+    const policy = new ContentPolicy({
+      maxFileBytes: Number.MAX_SAFE_INTEGER,
+      allowedTypes: [],
+      blockedExtensions: [],
+    });
+    this.policy = policy;
     this.ingest = new IngestService({
       ledger: this.ledger,
       store,
       budget: new ByteBudget(16 * 1024 * 1024),
-      maxFileBytes: Number.MAX_SAFE_INTEGER,
+      policy,
       refusals: new QuotaRefusals(recorder, systemClock),
       log,
     });
@@ -106,6 +119,7 @@ export class SpaceProcess {
       listing: new FileListingRepository(database),
       fileLedger: this.fileLedger,
       ingest: this.ingest,
+      policy,
       operations: new OperationService({
         uow: this.uow,
         operations: new OperationRepository(database),

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AppError } from '../../errors/app-error.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
@@ -15,9 +14,10 @@ import type {
   Reservation,
   SpaceScope,
 } from '../ledger/index.ts';
-import { ANNOUNCED_SLACK_BYTES, prepend, readHead } from './body-head.ts';
-import { type Category, categoryOf, contentTypeOf } from './content-type.ts';
-import { extensionOf, fileNameFault, normalizeFileName, splitForNumber } from './file-name.ts';
+import { ANNOUNCED_SLACK_BYTES, inspected, prepend, readHead } from './body-head.ts';
+import type { ContentPolicy } from './content-policy.ts';
+import { type Category, categoryOf } from './content-type.ts';
+import { extensionOf, splitForNumber } from './file-name.ts';
 import { type QuotaRefusals, quotaDetailsOf } from './quota-refusals.ts';
 import { ReservedBody } from './reserved-body.ts';
 
@@ -88,7 +88,7 @@ export interface IngestDependencies {
   readonly ledger: LedgerService;
   readonly store: ObjectStore;
   readonly budget: ByteBudget;
-  readonly maxFileBytes: number;
+  readonly policy: ContentPolicy;
   readonly refusals: QuotaRefusals;
   readonly log: Logger;
 }
@@ -119,26 +119,28 @@ export class IngestService {
   /**
    * Reserves, streams into the store and hashes. Memory does not grow with the body's length. When it throws, the
    * reservation is released and whatever was stored is buried.
-   * Errors: VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, FILE_TOO_LARGE, and those of the store.
+   * Errors: VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, CONTENT_MISMATCH, QUOTA_EXCEEDED, FILE_EXISTS, FILE_TOO_LARGE,
+   * and those of the store.
    */
   async stage(input: IngestInput): Promise<StagedFile> {
     // The body may break while nobody listens, between one step and the next; each step sees it when it reads on.
     input.body.on('error', () => undefined);
-    const path = checkedName(input.fileName);
-    const contentType = contentTypeOf(path, input.contentType);
-    const { conflict, reservationId } = input;
-    const target = { path, conflict, contentType, reservationId };
+    const { fileName, contentType: given, announcedBytes = 0, conflict, reservationId } = input;
+    const sizeBytes = announcedBytes - ANNOUNCED_SLACK_BYTES;
+    const admitted = this.#deps.policy.admit({ path: fileName, contentType: given, sizeBytes });
+    const { path } = admitted;
+    const target = { ...admitted, conflict, reservationId };
     const stored = await this.#deps.refusals.noted(input.scope, path, () => this.#store(input, target));
     return this.#staged(input, target, stored);
   }
 
   /**
    * Copies content inside the store to a new name; pays quota as an upload does.
-   * Errors: VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, and those of the store: `ObjectNotFoundError` when the
+   * Errors: VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, QUOTA_EXCEEDED, FILE_EXISTS, and those of the store: `ObjectNotFoundError` when the
    * source has been removed meanwhile.
    */
   async copy({ scope, source, fileName, conflict, tags, folderId }: CopyInput): Promise<IngestedFile> {
-    const path = checkedName(fileName);
+    const path = this.#deps.policy.checkedName(fileName);
     const { contentType, sizeBytes, sha256, etag } = source;
     const { ledger, store, refusals } = this.#deps;
     const target = { path, conflict, contentType };
@@ -153,7 +155,6 @@ export class IngestService {
 
   async #store(input: IngestInput, target: Target): Promise<Stored> {
     const { announcedBytes, body } = input;
-    this.#refuseLarger((announcedBytes ?? 0) - ANNOUNCED_SLACK_BYTES);
     if (announcedBytes !== undefined && announcedBytes > SMALL_BYTES) {
       return this.#storeAnnounced(input, target, announcedBytes);
     }
@@ -162,7 +163,8 @@ export class IngestService {
       if (!head.ended) {
         return await this.#storeStream(input, target, announcedBytes ?? head.bytes.length, prepend(head.bytes, body));
       }
-      this.#refuseLarger(head.bytes.length);
+      this.#deps.policy.admitSize(head.bytes.length);
+      await this.#deps.policy.check({ ...target, head: head.bytes });
       const reservation = await this.#deps.ledger.reserve(input.scope.space, { ...target, bytes: head.bytes.length });
       return await this.#guarded(reservation, async () => {
         await this.#deps.store.put(reservation.objectKey, head.bytes, {
@@ -196,16 +198,17 @@ export class IngestService {
   }
 
   async #storeStream(input: IngestInput, target: Target, bytes: number, source: Readable): Promise<Stored> {
-    const { ledger, store, budget, maxFileBytes } = this.#deps;
+    const { ledger, store, budget, policy } = this.#deps;
     const reservation = await ledger.reserve(input.scope.space, { ...target, bytes });
     return this.#guarded(reservation, async () => {
       const reserved = new ReservedBody({
         reservedBytes: bytes,
-        maxBytes: maxFileBytes,
+        maxBytes: policy.maxFileBytes,
         grow: (more) => ledger.grow(reservation, more),
         budget,
       });
-      const sending = pipeline(source, reserved);
+      const inspect = (head: Buffer) => policy.check({ ...target, head });
+      const sending = pipeline(source, (chunks: AsyncIterable<Buffer>) => inspected(chunks, inspect), reserved);
       const writing = store
         .put(reservation.objectKey, reserved, { contentType: target.contentType })
         .catch((error: unknown) => {
@@ -280,19 +283,6 @@ export class IngestService {
       );
     }
   }
-
-  #refuseLarger(bytes: number): void {
-    const { maxFileBytes } = this.#deps;
-    if (bytes > maxFileBytes) throw new AppError('FILE_TOO_LARGE', { details: { maxBytes: maxFileBytes } });
-  }
-}
-
-/** The name as a path in a space; `field` is what the caller calls it. Errors: VALIDATION_FAILED. */
-export function checkedName(fileName: string, field = 'fileName'): string {
-  const path = normalizeFileName(fileName);
-  const fault = fileNameFault(path);
-  if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: field, message: fault }] });
-  return path;
 }
 
 /** What a file is by its name. */

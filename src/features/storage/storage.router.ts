@@ -57,7 +57,16 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
           example: { file: schemas.EXAMPLE_FILE, usage: schemas.EXAMPLE_USAGE },
         },
       },
-      errors: ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'CONFLICT', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
+      errors: [
+        'QUOTA_EXCEEDED',
+        'FILE_EXISTS',
+        'CONFLICT',
+        'FILE_TOO_LARGE',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONTENT_MISMATCH',
+        'STORAGE_FULL',
+        'DEPENDENCY_UNAVAILABLE',
+      ],
       handler: async ({ principal, query, context, confirm, req, res }) => {
         const startedAt = performance.now();
         const staged = await receiveFile(req, res, 'file', (part) =>
