@@ -5,7 +5,13 @@ import {
   auditLogRoutes,
   registerAuditJobs,
 } from '../features/audit/index.ts';
-import { ContentPolicy, IngestService, QuotaRefusals } from '../features/ingest/index.ts';
+import {
+  ContentPolicy,
+  ContentProcessing,
+  FileCommitter,
+  IngestService,
+  QuotaRefusals,
+} from '../features/ingest/index.ts';
 import {
   FileLedgerRepository,
   FolderLedgerRepository,
@@ -66,7 +72,17 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
   const policy = new ContentPolicy(config.limits);
-  const ingest = new IngestService({ ledger, store, budget, policy, refusals, log });
+  const processing = new ContentProcessing({ scans: false, makesMedia: () => false, outbox: basis.outbox });
+  const committer = new FileCommitter(ledger, processing);
+  const ingest = new IngestService({
+    ledger,
+    committer,
+    store,
+    budget,
+    policy,
+    refusals,
+    log,
+  });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays });
   const listing = new FileListingRepository(database);
   const folders = new FolderRepository(database);

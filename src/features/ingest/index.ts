@@ -1,6 +1,9 @@
 export { ANNOUNCED_SLACK_BYTES, readHead } from './body-head.ts';
+export { CONTENT_JOBS, checkContentJob, processMediaJob } from './content.jobs.ts';
 export { ContentPolicy } from './content-policy.ts';
+export { ContentProcessing } from './content-processing.ts';
 export { CATEGORIES } from './content-type.ts';
+export { FileCommitter, type IngestedFile, namedAs } from './file-committer.ts';
 export {
   checkedPath,
   extensionOf,
@@ -9,5 +12,6 @@ export {
   normalizeFileName,
   splitForNumber,
 } from './file-name.ts';
-export { type IngestedFile, IngestService, namedAs, type StagedFile } from './ingest.service.ts';
+export { IngestService, type StagedFile } from './ingest.service.ts';
 export { QuotaRefusals } from './quota-refusals.ts';
+export { type FinishedUpload, SessionIngestService } from './session-ingest.service.ts';
