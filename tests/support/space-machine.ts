@@ -90,13 +90,14 @@ export class SpaceProcess {
   readonly fileLedger: FileLedgerRepository;
   readonly folders: FolderLedgerRepository;
   readonly tombstones: TombstoneService;
-  readonly reservations = new ReservationRepository();
+  readonly reservations: ReservationRepository;
   readonly uow: UnitOfWork;
   readonly policy: ContentPolicy;
 
   constructor(url: string, store: ObjectStore) {
     const log = silentLogger();
     const database = new Database({ url, maxConnections: 12, log });
+    this.reservations = new ReservationRepository(database);
     const recorder = new AuditRecorder(new AuditLogRepository(database));
     this.database = database;
     this.uow = new UnitOfWork(database);

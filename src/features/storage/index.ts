@@ -16,6 +16,7 @@ export { operationRoutes } from './operation.router.ts';
 export { OperationService } from './operation.service.ts';
 export { runOperationJob } from './operation.ts';
 export { type ContentChoice, type LinkInput, ReadingService } from './reading.service.ts';
+export { freshUsage } from './fresh-usage.ts';
 export { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from './send-file.router.ts';
 export { SpaceRepository } from './space.repository.ts';
 export { spaceRoutes } from './space.router.ts';
@@ -28,6 +29,7 @@ export {
   EXAMPLE_USAGE,
   EXAMPLE_USAGE_DATA,
   file as fileSchema,
+  fileName as fileNameSchema,
   linkQuery,
   tagArray,
   uploadQuery,

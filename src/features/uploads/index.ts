@@ -1,0 +1,12 @@
+export { multipartRoutes } from './multipart.router.ts';
+export { MultipartService } from './multipart.service.ts';
+export { presignRoutes } from './presign.router.ts';
+export { PresignService } from './presign.service.ts';
+export { reservationRoutes } from './reservation.router.ts';
+export { reservationId } from './reservation.schemas.ts';
+export { ReservationService } from './reservation.service.ts';
+export { purgeUploadsJob, registerUploadJobs } from './upload.jobs.ts';
+export { uploadRoutes } from './upload.router.ts';
+export { UploadService } from './upload.service.ts';
+export { UploadCompletion } from './upload-completion.ts';
+export { UploadSessionRepository } from './upload-session.repository.ts';
