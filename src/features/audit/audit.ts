@@ -59,6 +59,8 @@ export const AUDIT_ACTIONS = [
   'admin.drive_quota_change',
   'admin.key_quota_change',
   'admin.audit_export',
+  'job.retry',
+  'job.delete',
   'system.admin_created',
   'system.audit_purge',
 ] as const;
@@ -86,7 +88,7 @@ export interface AuditEntry {
   /** The key that it is about, where that is not the actor. */
   readonly accessKeyId?: string;
   readonly subject?: {
-    readonly type: 'user' | 'request' | 'key' | 'file' | 'folder' | 'share' | 'link' | 'space';
+    readonly type: 'user' | 'request' | 'key' | 'file' | 'folder' | 'share' | 'link' | 'space' | 'job';
     readonly id: string;
   };
   /** Never a secret. */
