@@ -10,6 +10,7 @@ import { adminHealthRoutes, HealthRepository, HealthService } from './features/a
 import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
+import { CONTENT_JOBS } from './features/ingest/index.ts';
 import { JobService, jobRoutes } from './features/jobs/index.ts';
 import {
   expireReservationsJob,
@@ -25,6 +26,7 @@ import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
 import { JobBoard } from './platform/queue/job-board.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
+import { registerOutboxJobs, relayOutboxJob } from './platform/queue/outbox.jobs.ts';
 import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
 import { RateLimiter } from './platform/rate-limit/rate-limiter.ts';
 
@@ -40,8 +42,10 @@ const JOBS = [
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
+  relayOutboxJob,
   resetRequestJob,
   runOperationJob,
+  ...CONTENT_JOBS,
 ];
 
 /** The services of one process, wired; nothing runs before `queue.start`. */
@@ -68,6 +72,7 @@ export function compose(input: CompositionInput): Composition {
     clock,
   });
   const basis = composeBasis(input, queue);
+  registerOutboxJobs(queue, basis.outbox);
   const shares = composeShares(basis);
   const signIn = composeSignIn(basis, { onEmailVerified: (tx, user) => shares.received.claim(tx, user) });
   const keys = composeKeys(basis);

@@ -127,6 +127,16 @@ const CASES: Readonly<Record<string, () => Promise<Delivery>>> = {
     };
     return { payload: {}, check };
   },
+  'outbox.relay': async () => {
+    const jobs = [newId(), newId()].map((id) => ({ id, job: 'content.check', payload: {} }));
+    await a.database.prisma.jobOutbox.createMany({ data: jobs });
+    const before = await waiting('content.check');
+    const check = async () => {
+      expect(await waiting('content.check')).toBe(before + 2);
+      expect(await a.database.prisma.jobOutbox.count()).toBe(0);
+    };
+    return { payload: {}, check };
+  },
   'storage.tombstone.purge': async () => {
     const me = await a.user();
     await upload(a, bearer(me), 'kept.txt').expect(201);
