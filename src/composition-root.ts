@@ -1,5 +1,6 @@
 import { composeAccounts } from './composition/accounts.ts';
 import { type Basis, type CompositionInput, composeBasis } from './composition/basis.ts';
+import { composeDirectUploads } from './composition/direct-uploads.ts';
 import { composeAuditLog, composeFiles } from './composition/files.ts';
 import { composeKeys } from './composition/keys.ts';
 import { composeLinks, composeShares } from './composition/sharing.ts';
@@ -22,8 +23,10 @@ import { mailSendJob } from './features/mail/index.ts';
 import { claimSharesJob } from './features/sharing/index.ts';
 import { type OperationService, purgeTrashJob, runOperationJob, type TrashService } from './features/storage/index.ts';
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
+import { purgeUploadsJob, type UploadService } from './features/uploads/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
+import type { ProbedStore } from './platform/object-store/probed-store.ts';
 import { JobBoard } from './platform/queue/job-board.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
 import { registerOutboxJobs, relayOutboxJob } from './platform/queue/outbox.jobs.ts';
@@ -42,6 +45,7 @@ const JOBS = [
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
+  purgeUploadsJob,
   relayOutboxJob,
   resetRequestJob,
   runOperationJob,
@@ -60,6 +64,9 @@ export interface Composition {
   readonly tombstones: TombstoneService;
   readonly operations: OperationService;
   readonly trash: TrashService;
+  readonly uploads: UploadService;
+  /** To be started where uploads are signed. */
+  readonly probed: ProbedStore;
 }
 
 /** With `composition/`, the only place that knows who needs whom. */
@@ -79,6 +86,8 @@ export function compose(input: CompositionInput): Composition {
   const accounts = composeAccounts(basis, signIn, keys.keys);
   const auditLog = composeAuditLog(basis);
   const files = composeFiles(basis, auditLog.recorder);
+  const board = new JobBoard(infrastructure.database, queue);
+  const direct = composeDirectUploads(basis, files, (id) => board.find(id));
   return {
     routes: [
       ...systemRoutes({ version, clock, readiness }),
@@ -86,10 +95,11 @@ export function compose(input: CompositionInput): Composition {
       ...accounts.routes,
       ...keys.routes,
       ...files.routes,
+      ...direct.routes,
       ...composeLinks(basis, files).routes,
       ...shares.routes,
       ...auditLog.routes,
-      ...jobRoutes(composeJobs(basis, queue)),
+      ...jobRoutes(composeJobs(basis, board)),
       ...adminHealthRoutes(composeHealth(basis)),
     ],
     access: signIn.access,
@@ -101,6 +111,8 @@ export function compose(input: CompositionInput): Composition {
     tombstones: files.tombstones,
     operations: files.operations,
     trash: files.trash,
+    uploads: direct.uploads,
+    probed: files.probed,
   };
 }
 
@@ -115,8 +127,8 @@ function composeLimits({ config, database }: Basis): RateLimiters {
 }
 
 /** What admins see of the queue. */
-function composeJobs({ database, uow, users, audit }: Basis, queue: PgBossQueue): JobService {
-  return new JobService({ uow, board: new JobBoard(database, queue), users, audit });
+function composeJobs({ uow, users, audit }: Basis, board: JobBoard): JobService {
+  return new JobService({ uow, board, users, audit });
 }
 
 /** What admins see of the whole. */

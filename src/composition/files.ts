@@ -11,6 +11,7 @@ import {
   FileCommitter,
   IngestService,
   QuotaRefusals,
+  SessionIngestService,
 } from '../features/ingest/index.ts';
 import {
   FileLedgerRepository,
@@ -52,6 +53,7 @@ import {
   ZipService,
   zipRoutes,
 } from '../features/storage/index.ts';
+import { ProbedStore } from '../platform/object-store/probed-store.ts';
 import type { Basis } from './basis.ts';
 import { composeDrive } from './drive.ts';
 
@@ -69,7 +71,9 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const { config, database, store, budget, clock, log, queue, uow, audit } = basis;
   const { trashDays: driveTrashDays } = config.retention;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
-  const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
+  const graves = new TombstoneRepository(database);
+  const tombstones = new TombstoneService({ repository: graves, store, log });
+  const probed = new ProbedStore(store, log);
   const refusals = new QuotaRefusals(recorder, clock);
   const policy = new ContentPolicy(config.limits);
   const processing = new ContentProcessing({ scans: false, makesMedia: () => false, outbox: basis.outbox });
@@ -82,6 +86,15 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     policy,
     refusals,
     log,
+  });
+  const sessionIngest = new SessionIngestService({
+    ledger,
+    tombstones: graves,
+    store,
+    probed,
+    policy,
+    committer,
+    refusals,
   });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays });
   const listing = new FileListingRepository(database);
@@ -104,6 +117,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     ingest,
     policy,
     operations,
+    assertReservation: (spaceId, id) => ledger.assertReservation(spaceId, id),
   });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
   const trash = new TrashService({ trash: new TrashRepository(database), fileLedger, operations });
@@ -124,6 +138,10 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   registerStorageJobs(queue, operations, trash);
   return {
     ledger,
+    refusals,
+    probed,
+    sessionIngest,
+    spaces,
     tombstones,
     operations,
     trash,

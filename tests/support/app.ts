@@ -72,6 +72,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     ...(options.folderLimits && { folderLimits: options.folderLimits }),
   });
   await composition.queue.start({ workers, supervise: workers });
+  await composition.probed.start();
   const app = appOf(composition, config, infrastructure);
   return {
     app,
@@ -80,6 +81,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     dataDirectory,
     close: async () => {
       await composition.queue.stop({ timeoutMs: 2000 });
+      composition.probed.stop();
       composition.ledger.stop();
       await infrastructure.close();
       if (!options.database) await database.drop();

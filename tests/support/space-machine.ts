@@ -129,6 +129,7 @@ export class SpaceProcess {
       fileLedger: this.fileLedger,
       ingest: this.ingest,
       policy,
+      assertReservation: (spaceId, id) => this.ledger.assertReservation(spaceId, id),
       operations: new OperationService({
         uow: this.uow,
         operations: new OperationRepository(database),

@@ -45,6 +45,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       errors: [
         'FORBIDDEN',
         'FOLDER_NOT_FOUND',
+        'RESERVATION_NOT_FOUND',
         'CONFLICT',
         'FILE_EXISTS',
         'QUOTA_EXCEEDED',
@@ -62,6 +63,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
             fileName: query.fileName ?? lastSegment(originalName),
             conflict: query.conflict,
             tags: query.tags ?? null,
+            reservationId: query.reservationId,
           }),
         );
         return created('File uploaded', presentTakenIn(file));

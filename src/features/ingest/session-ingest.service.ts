@@ -156,7 +156,11 @@ function absent(): AppError {
   return new AppError('UPLOAD_INCOMPLETE', { message: 'Nothing has been uploaded yet' });
 }
 
-function other(what: 'size' | 'checksumSha256', announced: number | string, uploaded: number | string | null): AppError {
+function other(
+  what: 'size' | 'checksumSha256',
+  announced: number | string,
+  uploaded: number | string | null,
+): AppError {
   const name = what === 'size' ? 'size' : 'SHA-256';
   return new OtherThanAnnounced('UPLOAD_INCOMPLETE', {
     message: `What was uploaded has another ${name} than announced; begin the upload anew`,

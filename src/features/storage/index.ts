@@ -10,13 +10,13 @@ export {
   toFolder,
 } from './folder.repository.ts';
 export { FolderWalkRepository } from './folder-walk.repository.ts';
+export { freshUsage } from './fresh-usage.ts';
 export { type FolderPage, LevelListing } from './level-listing.ts';
 export { OperationRepository } from './operation.repository.ts';
 export { operationRoutes } from './operation.router.ts';
 export { OperationService } from './operation.service.ts';
 export { runOperationJob } from './operation.ts';
 export { type ContentChoice, type LinkInput, ReadingService } from './reading.service.ts';
-export { freshUsage } from './fresh-usage.ts';
 export { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from './send-file.router.ts';
 export { SpaceRepository } from './space.repository.ts';
 export { spaceRoutes } from './space.router.ts';

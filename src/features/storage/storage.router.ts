@@ -58,6 +58,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
         },
       },
       errors: [
+        'RESERVATION_NOT_FOUND',
         'QUOTA_EXCEEDED',
         'FILE_EXISTS',
         'CONFLICT',
@@ -75,6 +76,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
             contentType: part.contentType,
             conflict: query.conflict,
             tags: query.tags ?? null,
+            reservationId: query.reservationId,
             body: part.body,
             announcedBytes: part.announcedBytes,
           }),

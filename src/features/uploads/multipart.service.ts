@@ -10,8 +10,8 @@ import { partBytesOf, partCountOf, partLengthOf } from './part-plan.ts';
 import { MAX_PUT_BYTES, type PresignOptions, type UploadWish } from './presign.service.ts';
 import type { CompletedUpload, UploadCompletion } from './upload-completion.ts';
 import { otherKind, uploadEnded } from './upload-faults.ts';
-import type { UploadSession } from './upload-session.ts';
 import type { UploadSessionRepository } from './upload-session.repository.ts';
+import type { UploadSession } from './upload-session.ts';
 
 /** Of a space. */
 const MAX_OPEN = 20;
@@ -63,7 +63,10 @@ export class MultipartService {
    * Errors: VALIDATION_FAILED (name, partSize, a SHA-256 of more than 5 GiB), FILE_TOO_LARGE, FILE_TYPE_NOT_ALLOWED,
    * RESERVATION_NOT_FOUND, QUOTA_EXCEEDED, FILE_EXISTS, CONFLICT (20 are open).
    */
-  async open(scope: SpaceScope, { partBytes: wanted, ...wish }: UploadWish & { readonly partBytes: number | undefined }) {
+  async open(
+    scope: SpaceScope,
+    { partBytes: wanted, ...wish }: UploadWish & { readonly partBytes: number | undefined },
+  ) {
     const { ledger, policy, refusals, clock } = this.#deps;
     const { fileName, sizeBytes, contentType: given, sha256, ...rest } = wish;
     const { path, contentType } = policy.admit({ path: fileName, contentType: given, sizeBytes });
@@ -191,12 +194,18 @@ export class MultipartService {
     try {
       const faults = partFaults(session, parts, await store.listParts(objectKey, storeUploadId));
       if (faults.length > 0) {
-        throw new AppError('UPLOAD_INCOMPLETE', { message: 'Some parts are not as they should be', details: { parts: faults } });
+        throw new AppError('UPLOAD_INCOMPLETE', {
+          message: 'Some parts are not as they should be',
+          details: { parts: faults },
+        });
       }
       await store.completeMultipart(objectKey, storeUploadId, parts);
     } catch (error) {
       if (error instanceof InvalidPartError) {
-        throw new AppError('UPLOAD_INCOMPLETE', { message: 'The parts have changed meanwhile; try again', cause: error });
+        throw new AppError('UPLOAD_INCOMPLETE', {
+          message: 'The parts have changed meanwhile; try again',
+          cause: error,
+        });
       }
       if (!(error instanceof MultipartNotFoundError)) throw error;
       if ((await store.head(objectKey)) !== null) return;

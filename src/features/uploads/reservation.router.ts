@@ -48,7 +48,10 @@ export function reservationRoutes(reservations: ReservationService, spaces: Spac
       },
       errors: ['DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, query }) => {
-        const { entries, nextCursor } = await reservations.list(principal.space.id, query);
+        const { entries, nextCursor } = await reservations.list(principal.space.id, {
+          limit: query.limit,
+          cursor: query.cursor,
+        });
         return ok('Reservations', { reservations: entries.map(present) }, { nextCursor, limit: query.limit });
       },
     }),

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { idPagingQuery, pageMeta } from '../../http/paging.ts';
 
-export { idPagingQuery as listReservationsQuery, pageMeta };
+export { pageMeta };
+
+export const listReservationsQuery = z.object(idPagingQuery);
 
 const EXAMPLE_ID = '019aa2f4-7d1c-7e5a-9a55-0c6f1b1f6a11';
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -20,13 +22,6 @@ export const createReservationBody = z.strictObject({
 export const reservationParams = z.object({
   id: z.string().meta({ description: 'Of the reservation', example: EXAMPLE_ID }),
 });
-
-/** On uploads. */
-export const reservationId = z
-  .string()
-  .max(100)
-  .optional()
-  .meta({ description: 'Draws the room from this reservation, and from nothing else', example: EXAMPLE_ID });
 
 const reservation = z
   .object({

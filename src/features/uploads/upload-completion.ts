@@ -1,19 +1,19 @@
 import { AppError } from '../../errors/app-error.ts';
 import { derivedId, isId } from '../../platform/crypto/random.ts';
-import type { JobLookup, LookedUpState } from '../../platform/queue/job-lookup.ts';
+import type { JobRecord, JobState } from '../../platform/queue/job-record.ts';
 import type { SpaceCounters } from '../access/index.ts';
 import { CONTENT_JOBS, type IngestedFile, type SessionIngestService } from '../ingest/index.ts';
 import type { SpaceScope } from '../ledger/index.ts';
 import type { StorageService, StoredFile } from '../storage/index.ts';
 import { uploadEnded } from './upload-faults.ts';
-import type { UploadSession } from './upload-session.ts';
 import type { UploadSessionRepository } from './upload-session.repository.ts';
+import type { UploadSession } from './upload-session.ts';
 
 /** What is done with a new content. */
 export interface UploadJob {
   readonly id: string;
   readonly name: string;
-  readonly state: LookedUpState;
+  readonly state: JobState;
 }
 
 export interface CompletedUpload {
@@ -27,7 +27,7 @@ export interface UploadCompletionDependencies {
   readonly sessions: UploadSessionRepository;
   readonly ingest: SessionIngestService;
   readonly storage: StorageService;
-  readonly jobs: JobLookup;
+  readonly findJob: (id: string) => Promise<Pick<JobRecord, 'state'> | null>;
 }
 
 export interface CompletionSteps {
@@ -69,7 +69,11 @@ export class UploadCompletion {
     return work;
   }
 
-  async #run(scope: SpaceScope, session: UploadSession, { gather, confirm }: CompletionSteps): Promise<CompletedUpload> {
+  async #run(
+    scope: SpaceScope,
+    session: UploadSession,
+    { gather, confirm }: CompletionSteps,
+  ): Promise<CompletedUpload> {
     const { ingest } = this.#deps;
     try {
       await gather(session);
@@ -102,10 +106,12 @@ export class UploadCompletion {
   }
 
   async #jobOf(uploadId: string): Promise<UploadJob | null> {
+    const { sessions, findJob } = this.#deps;
     for (const { name } of CONTENT_JOBS) {
       const id = derivedId(uploadId, name);
-      const state = await this.#deps.jobs.find(name, id);
-      if (state !== null) return { id, name, state };
+      if (await sessions.hasJobInOutbox(id)) return { id, name, state: 'waiting' };
+      const job = await findJob(id);
+      if (job) return { id, name, state: job.state };
     }
     return null;
   }

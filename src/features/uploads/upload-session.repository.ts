@@ -23,6 +23,8 @@ const BEGIN_PARTS = {
     WHERE space_id = $1 AND id = $2 AND state = 'OPEN' AND store_upload_id IS NULL RETURNING 1`,
 };
 
+const IN_OUTBOX = { name: 'upload_sessions_job_in_outbox', text: 'SELECT 1 FROM job_outbox WHERE id = $1' };
+
 const NOTE_RECEIVED = {
   name: 'upload_sessions_note_received',
   text: `UPDATE upload_sessions SET received_sha256 = $2 WHERE object_key = $1 AND state = 'OPEN'`,
@@ -60,6 +62,11 @@ export class UploadSessionRepository {
   /** Notes by what name the store knows an open upload, once; false where it has ended meanwhile. */
   async beginParts(spaceId: string, id: string, storeUploadId: string): Promise<boolean> {
     return (await this.#database.query(BEGIN_PARTS, [spaceId, id, storeUploadId])).length === 1;
+  }
+
+  /** Whether a job that a commit has made is on its way to the queue. */
+  async hasJobInOutbox(jobId: string): Promise<boolean> {
+    return (await this.#database.query(IN_OUTBOX, [jobId])).length === 1;
   }
 
   /** What this server has received by a signed URL, whoever it was; its key is of one session. */

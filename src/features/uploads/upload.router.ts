@@ -30,8 +30,9 @@ export function uploadRoutes(uploads: UploadService, spaces: SpaceService): Rout
       },
       errors: ['DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, query }) => {
-        const { entries, nextCursor } = await uploads.list(principal.space.id, { ...query, state: query.state });
-        return ok('Uploads', { uploads: entries.map(presentUpload) }, { nextCursor, limit: query.limit });
+        const { limit, cursor, state } = query;
+        const { entries, nextCursor } = await uploads.list(principal.space.id, { limit, cursor, state });
+        return ok('Uploads', { uploads: entries.map(presentUpload) }, { nextCursor, limit });
       },
     }),
     route({

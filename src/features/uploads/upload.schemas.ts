@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { idPagingQuery } from '../../http/paging.ts';
-import { LOOKED_UP_STATES } from '../../platform/queue/job-lookup.ts';
+import { JOB_STATES } from '../../platform/queue/job-record.ts';
 import { CONFLICT_POLICIES } from '../ledger/index.ts';
 import { EXAMPLE_FILE, fileNameSchema, fileSchema, tagArray, uploadQuery } from '../storage/index.ts';
-import { reservationId } from './reservation.schemas.ts';
 import { UPLOAD_KINDS, UPLOAD_STATES } from './upload-session.ts';
 
 export { pageMeta } from '../../http/paging.ts';
@@ -25,7 +24,7 @@ export const announced = {
     .optional()
     .meta({ description: 'Hex SHA-256 of the whole file: anything else is refused', example: EXAMPLE_SHA256 }),
   conflict: uploadQuery.shape.conflict,
-  reservationId,
+  reservationId: uploadQuery.shape.reservationId,
   tags: tagArray.optional(),
 };
 
@@ -97,12 +96,14 @@ export const EXAMPLE_UPLOAD = {
   completedAt: null,
 };
 
-const job = z.object({ id: z.uuid(), name: z.string(), state: z.enum(LOOKED_UP_STATES) });
+const job = z.object({ id: z.uuid(), name: z.string(), state: z.enum(JOB_STATES) });
 
 /** What a completion answers. */
 export const completedData = z.object({
   file: fileSchema,
-  job: job.nullable().meta({ description: 'What is done with the content, where something is and it is not forgotten' }),
+  job: job
+    .nullable()
+    .meta({ description: 'What is done with the content, where something is and it is not forgotten' }),
 });
 
 export const EXAMPLE_COMPLETED = {

@@ -1,10 +1,10 @@
-import type { ObjectStore } from '../../platform/object-store/object-store.ts';
-import { MultipartNotFoundError } from '../../platform/object-store/errors.ts';
 import { cutPageById, type Page, type PageRequest } from '../../platform/keyset.ts';
+import { MultipartNotFoundError } from '../../platform/object-store/errors.ts';
+import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import type { LedgerService, SpaceScope } from '../ledger/index.ts';
 import type { UploadCompletion } from './upload-completion.ts';
-import type { SessionState, UploadSession } from './upload-session.ts';
 import type { UploadSessionRepository } from './upload-session.repository.ts';
+import type { SessionState, UploadSession } from './upload-session.ts';
 
 /** Ended uploads are remembered so long behind their end: a PUT that began by a URL just before that is over by then. */
 const REMEMBERED_SECONDS = 24 * 3600;
@@ -34,7 +34,10 @@ export class UploadService {
   }
 
   /** With the bytes that have come, as far as that is cheaply known. Errors: UPLOAD_NOT_FOUND. */
-  async get(spaceId: string, id: string): Promise<{ readonly session: UploadSession; readonly receivedBytes: number | null }> {
+  async get(
+    spaceId: string,
+    id: string,
+  ): Promise<{ readonly session: UploadSession; readonly receivedBytes: number | null }> {
     const session = await this.#deps.completion.find(spaceId, id);
     return { session, receivedBytes: await this.#receivedBytes(session) };
   }
