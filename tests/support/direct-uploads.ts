@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import type { ObjectStore } from '../../src/platform/object-store/object-store.ts';
 import { type Accounts, type Site, startAccounts } from './accounts.ts';
@@ -43,7 +46,10 @@ export async function startDirectSite(
 ): Promise<DirectSite | null> {
   const s3 = kind === 's3' ? await s3Environment() : null;
   if (kind === 's3' && s3 === null) return null;
-  const site = await startAccounts({ ...s3?.environment, ...environment }, { workers: false, ...options });
+  // One folder for all processes.
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'pockity-direct-'));
+  const shared = { DATA_DIR: dataDirectory, ...s3?.environment, ...environment };
+  const site = await startAccounts(shared, { workers: false, ...options });
   const servers: Server[] = [];
   const serve = async (accounts: Accounts) => {
     const server = createServer(accounts.app);
@@ -67,6 +73,7 @@ export async function startDirectSite(
       }
       await site.stop();
       await s3?.stop();
+      await rm(dataDirectory, { recursive: true, force: true });
     },
   };
 }
