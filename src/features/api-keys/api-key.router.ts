@@ -132,6 +132,7 @@ function secretRoutes(secrets: KeySecretService): Route[] {
       summary: 'Claim the secret of an own key',
       description: 'Makes the secret and shows it, once and to nobody else.',
       access: 'verified',
+      idempotent: true,
       params: schemas.idParams,
       success: {
         200: { description: 'The key’s two halves', data: schemas.claimData, example: schemas.claimExample },
@@ -153,6 +154,7 @@ function secretRoutes(secrets: KeySecretService): Route[] {
       description:
         'Makes a second secret and shows it, once. Both work until the first one retires, 24 hours later unless told; `key.secrets` shows which one is still in use. At most two live at a time.',
       access: 'verified',
+      idempotent: true,
       params: schemas.idParams,
       body: schemas.rotateBody,
       bodyExample: schemas.rotateExample,

@@ -4,8 +4,15 @@ import type { AuditEntry } from './audit.ts';
 
 /** Appends to the audit log; there is no way here to change or remove an entry. */
 export class AuditRepository {
-  /** Inside the transaction of what it records, so that neither can be without the other. */
+  /** Inside the transaction of what it records, so that neither can be without the other; with the mark of its idempotency key. */
   async append(tx: Tx, entry: AuditEntry): Promise<void> {
+    const { origin, subject } = entry;
+    if (origin.idempotency) {
+      const { id, attempt } = origin.idempotency;
+      // Throws where another attempt has begun since: then nothing of the transaction takes place.
+      await tx.$queryRaw`
+        SELECT idempotency_effect(${id}::uuid, ${attempt}::integer, ${subject?.type ?? null}, ${subject?.id ?? null})::text`;
+    }
     await tx.auditLog.create({ data: toRow(entry) });
   }
 

@@ -1,3 +1,5 @@
+import type { IdempotencyAttempt } from '../idempotency/index.ts';
+
 /** Everything that is recorded. Append-only: exports and filters rely on the names. */
 export const AUDIT_ACTIONS = [
   'user.register',
@@ -77,6 +79,8 @@ export interface AuditOrigin {
   readonly ip: string | null;
   readonly userAgent: string | null;
   readonly requestId: string | null;
+  /** Where the request came with an `Idempotency-Key`: what is recorded is its effect. */
+  readonly idempotency?: IdempotencyAttempt | undefined;
 }
 
 export interface AuditEntry {

@@ -19,6 +19,7 @@ export function linkRoutes(links: LinkService): Route[] {
       description:
         'Opens a file, or a folder with all below it now and later, to everybody who has the link. With `allowUpload` it is a drop: it takes files into the folder, shows and gives none, and its room is taken from the quota at once. The token is shown this once.',
       access: 'verified',
+      idempotent: true,
       body: schemas.createBody,
       bodyExample: schemas.createExample,
       success: {
