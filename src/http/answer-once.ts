@@ -4,9 +4,9 @@ import { AppError } from '../errors/app-error.ts';
 import type { Principal } from '../features/access/index.ts';
 import {
   doneBefore,
+  type Effect,
   type IdempotencyAttempt,
   type IdempotencyService,
-  type MadeSubject,
   type StoredReply,
 } from '../features/idempotency/index.ts';
 import { addressKey, ipAddressOf } from '../platform/rate-limit/address-key.ts';
@@ -14,7 +14,7 @@ import { toAppError } from './error-handler.ts';
 import { headerText } from './header-text.ts';
 import { receiveFile } from './multipart-upload.ts';
 import type { FormDigest } from './part-digest.ts';
-import type { Reply, Route, RouteInput } from './route.ts';
+import type { RebuildInput, Reply, Route, RouteInput } from './route.ts';
 
 export const KEY_HEADER = 'idempotency-key';
 export const REPLAYED_HEADER = 'Idempotency-Replayed';
@@ -23,6 +23,7 @@ const MAX_KEY_LENGTH = 255;
 const SIZE_BYTES = 8;
 
 type Input = RouteInput<'anyone', z.ZodType, z.ZodType, z.ZodType>;
+type Rebuild = RebuildInput<'anyone', z.ZodType, z.ZodType, z.ZodType>;
 
 /** A request with a key, parsed and allowed. */
 export interface KeyedExchange {
@@ -66,7 +67,7 @@ export async function answerOnce(service: IdempotencyService, exchange: KeyedExc
   if (spec.multipartField !== undefined && begun.fingerprint !== null) {
     await assertSameForm(service, { input, field: spec.multipartField, known: begun.fingerprint });
   }
-  const reply = begun.kind === 'done' ? begun.reply : await rebuilt(exchange, begun.subject);
+  const reply = begun.kind === 'done' ? begun.reply : await rebuilt(exchange, begun.effect);
   res.setHeader(REPLAYED_HEADER, 'true');
   return reply;
 }
@@ -105,11 +106,11 @@ async function assertSameForm(
 }
 
 /** What was made may be gone by now: then the answer is that it was done. */
-async function rebuilt({ spec, input, present }: KeyedExchange, subject: MadeSubject): Promise<StoredReply> {
-  const rebuild = spec.rebuild as ((input: Input & { subjectId: string }) => Promise<Reply>) | undefined;
+async function rebuilt({ spec, input, present }: KeyedExchange, { subject, secret }: Effect): Promise<StoredReply> {
+  const rebuild = spec.rebuild as ((input: Rebuild) => Promise<Reply>) | undefined;
   if (!rebuild || subject.id === null) throw doneBefore(subject);
   try {
-    return present(await rebuild({ ...input, subjectId: subject.id }));
+    return present(await rebuild({ ...input, subjectId: subject.id, secret }));
   } catch (error) {
     throw toAppError(error).httpStatusCode < 500 ? doneBefore(subject) : error;
   }

@@ -54,7 +54,11 @@ export interface RouteInput<A extends Access, P, Q, B> {
 }
 
 /** What there is of a request whose work is done: what came, and what was made. */
-export type RebuildInput<A extends Access, P, Q, B> = RouteInput<A, P, Q, B> & { readonly subjectId: string };
+export type RebuildInput<A extends Access, P, Q, B> = RouteInput<A, P, Q, B> & {
+  readonly subjectId: string;
+  /** As its audit entry gave it. */
+  readonly secret: unknown;
+};
 
 export interface RouteSpec<A extends Access, P, Q, B> {
   readonly method: Method;

@@ -13,6 +13,7 @@ CREATE TABLE "idempotency_keys" (
     "subject_type" TEXT,
     "subject_id" TEXT,
     "effect_at" TIMESTAMPTZ(3),
+    "secret" BYTEA,
     "status" INTEGER,
     "reply" BYTEA,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -40,7 +41,7 @@ CREATE FUNCTION idempotency_claim(
   p_id uuid, p_scope text, p_key text, p_user_id uuid, p_fingerprint bytea, p_lease_seconds integer, p_now timestamptz, p_expires_at timestamptz
 )
 RETURNS TABLE (
-  outcome text, id uuid, attempt integer, fingerprint bytea, subject_type text, subject_id text, status integer, reply bytea, wait_seconds integer
+  outcome text, id uuid, attempt integer, fingerprint bytea, subject_type text, subject_id text, secret bytea, status integer, reply bytea, wait_seconds integer
 )
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -53,7 +54,7 @@ BEGIN
     ON CONFLICT (scope, key) DO UPDATE
     SET attempt = k.attempt + 1, claimed_until = excluded.claimed_until, expires_at = excluded.expires_at,
         fingerprint = CASE WHEN k.expires_at > p_now THEN coalesce(k.fingerprint, excluded.fingerprint) ELSE excluded.fingerprint END,
-        subject_type = NULL, subject_id = NULL, effect_at = NULL, status = NULL, reply = NULL
+        subject_type = NULL, subject_id = NULL, effect_at = NULL, secret = NULL, status = NULL, reply = NULL
     WHERE k.claimed_until <= clock_timestamp() AND (
       k.expires_at <= p_now
       OR k.effect_at IS NULL AND k.status IS NULL AND coalesce(k.fingerprint = excluded.fingerprint, true)
@@ -79,6 +80,7 @@ BEGIN
   fingerprint := v_row.fingerprint;
   subject_type := v_row.subject_type;
   subject_id := v_row.subject_id;
+  secret := v_row.secret;
   status := v_row.status;
   reply := v_row.reply;
   wait_seconds := greatest(1, ceil(extract(epoch FROM v_row.claimed_until - clock_timestamp())));
@@ -87,11 +89,12 @@ END $$;
 
 -- Says in the transaction of an effect whose it is. Raises IK001 where this attempt is no longer the one that may: then
 -- nothing of the transaction happens. Several entries of one attempt are one effect: the first one names it.
-CREATE FUNCTION idempotency_effect(p_id uuid, p_attempt integer, p_subject_type text, p_subject_id text) RETURNS void
+-- p_secret: sealed, what the answer holds and nothing else does.
+CREATE FUNCTION idempotency_effect(p_id uuid, p_attempt integer, p_subject_type text, p_subject_id text, p_secret bytea DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE idempotency_keys k
-  SET effect_at = clock_timestamp(), subject_type = p_subject_type, subject_id = p_subject_id,
+  SET effect_at = clock_timestamp(), subject_type = p_subject_type, subject_id = p_subject_id, secret = p_secret,
       -- Of a request that came without credentials: whose account it goes with.
       user_id = coalesce(k.user_id, CASE p_subject_type
         WHEN 'user' THEN p_subject_id::uuid

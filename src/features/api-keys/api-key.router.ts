@@ -144,6 +144,7 @@ function secretRoutes(secrets: KeySecretService): Route[] {
           await secrets.claim(actingUser(principal, context), params.id),
         );
       },
+      rebuild: async ({ secret }) => ok('Keep the secret: it is not shown again', secret),
     }),
     route({
       method: 'post',
@@ -170,6 +171,8 @@ function secretRoutes(secrets: KeySecretService): Route[] {
         const rotated = await secrets.rotate(actingUser(principal, context), params.id, body.overlapHours);
         return ok('Keep the new secret: it is not shown again', presentRotation(rotated));
       },
+      // As it is presented: what was kept is JSON.
+      rebuild: async ({ secret }) => ok('Keep the new secret: it is not shown again', secret),
     }),
     route({
       method: 'delete',

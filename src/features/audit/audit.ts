@@ -95,6 +95,8 @@ export interface AuditEntry {
   };
   /** Never a secret. */
   readonly metadata?: Readonly<Record<string, string | number | boolean | null>>;
+  /** No part of the log: what the answer holds and nothing else does, for the idempotency key of the request. */
+  readonly secret?: object;
 }
 
 /** The service itself: starts, jobs, retention. */

@@ -42,6 +42,10 @@ function accountRoutes(auth: AuthService): Route[] {
           presentSession(await auth.register({ email, password, name, username }, context)),
         );
       },
+      rebuild: async ({ subjectId, secret }) => {
+        const tokens = schemas.keptTokens.parse(secret);
+        return created('Account created', presentSession({ user: await auth.getUser(subjectId), ...tokens }));
+      },
     }),
     route({
       method: 'post',

@@ -1,6 +1,6 @@
 import { newId } from '../../platform/crypto/random.ts';
 import type { Database } from '../../platform/db/database.ts';
-import type { Claim, IdempotencyAttempt, KeyedRequest } from './idempotency.ts';
+import type { AttemptRef, Claim, KeyedRequest } from './idempotency.ts';
 
 interface ClaimRow {
   readonly outcome: Claim['outcome'];
@@ -9,6 +9,7 @@ interface ClaimRow {
   readonly fingerprint: Buffer | null;
   readonly subject_type: string | null;
   readonly subject_id: string | null;
+  readonly secret: Buffer | null;
   readonly status: number | null;
   readonly reply: Buffer | null;
   readonly wait_seconds: number;
@@ -34,7 +35,7 @@ const NOTE_FINGERPRINT = {
 
 const FINISH = {
   name: 'idempotency_finish',
-  text: `UPDATE idempotency_keys SET status = $3, reply = $4, claimed_until = now(), expires_at = $5
+  text: `UPDATE idempotency_keys SET status = $3, reply = $4, secret = NULL, claimed_until = now(), expires_at = $5
     WHERE id = $1 AND attempt = $2`,
 };
 
@@ -81,35 +82,32 @@ export class IdempotencyRepository {
   }
 
   /** Puts the end of a claim off. */
-  async renew({ id, attempt }: IdempotencyAttempt, leaseSeconds: number, expiresAt: Date): Promise<void> {
+  async renew({ id, attempt }: AttemptRef, leaseSeconds: number, expiresAt: Date): Promise<void> {
     await this.#database.query(RENEW, [id, attempt, leaseSeconds, expiresAt]);
   }
 
   /** `reused`: it came with something else before. `over`: another attempt has begun since. */
-  async noteFingerprint(
-    { id, attempt }: IdempotencyAttempt,
-    fingerprint: Buffer,
-  ): Promise<'noted' | 'reused' | 'over'> {
+  async noteFingerprint({ id, attempt }: AttemptRef, fingerprint: Buffer): Promise<'noted' | 'reused' | 'over'> {
     const values = [id, attempt, fingerprint];
     const [row] = await this.#database.query<{ outcome: 'noted' | 'reused' | 'over' }>(NOTE_FINGERPRINT, values);
     return row?.outcome ?? 'over';
   }
 
   async finish(
-    { id, attempt }: IdempotencyAttempt,
+    { id, attempt }: AttemptRef,
     { status, reply, expiresAt }: { readonly status: number; readonly reply: Buffer; readonly expiresAt: Date },
   ): Promise<void> {
     await this.#database.query(FINISH, [id, attempt, status, reply, expiresAt]);
   }
 
   /** Gives the key back as if it had never come; false where the attempt has had an effect. */
-  async release({ id, attempt }: IdempotencyAttempt): Promise<boolean> {
+  async release({ id, attempt }: AttemptRef): Promise<boolean> {
     const [row] = await this.#database.query<{ released: number }>(RELEASE, [id, attempt]);
     return row?.released === 1;
   }
 
   /** The next who comes with the key sees whether there was an effect. */
-  async end({ id, attempt }: IdempotencyAttempt): Promise<void> {
+  async end({ id, attempt }: AttemptRef): Promise<void> {
     await this.#database.query(END, [id, attempt]);
   }
 
@@ -121,7 +119,7 @@ export class IdempotencyRepository {
 }
 
 function toClaim(row: ClaimRow): Claim {
-  const { id, attempt, fingerprint, status, reply } = row;
+  const { id, attempt, fingerprint, secret, status, reply } = row;
   switch (row.outcome) {
     case 'claimed':
       return { outcome: 'claimed', attempt: { id, attempt } };
@@ -129,7 +127,7 @@ function toClaim(row: ClaimRow): Claim {
       if (status === null || reply === null) throw new Error('an answer without its status');
       return { outcome: 'done', id, status, reply, fingerprint };
     case 'made':
-      return { outcome: 'made', subject: { type: row.subject_type, id: row.subject_id }, fingerprint };
+      return { outcome: 'made', id, subject: { type: row.subject_type, id: row.subject_id }, secret, fingerprint };
     case 'under_way':
       return { outcome: 'under_way', waitSeconds: row.wait_seconds };
     case 'reused':

@@ -6,7 +6,7 @@ import { hasSqlState } from '../../platform/db/errors.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import { canonicalJson } from './canonical-json.ts';
 import type { IdempotencyRepository } from './idempotency.repository.ts';
-import type { Begun, IdempotencyAttempt, KeyedRequest, MadeSubject, StoredReply } from './idempotency.ts';
+import type { AttemptRef, Begun, IdempotencyAttempt, KeyedRequest, MadeSubject, StoredReply } from './idempotency.ts';
 
 /** An answer is given again for this long. */
 const TTL_MS = 24 * 3600 * 1000;
@@ -55,11 +55,16 @@ export class IdempotencyService {
     const claim = await repository.claim(request, times);
     switch (claim.outcome) {
       case 'claimed':
-        return { kind: 'run', attempt: claim.attempt };
-      case 'made':
-        return { kind: 'made', subject: claim.subject, fingerprint: claim.fingerprint };
-      case 'done':
-        return { kind: 'done', reply: this.#opened(claim), fingerprint: claim.fingerprint };
+        return { kind: 'run', attempt: this.#attemptOf(claim.attempt) };
+      case 'made': {
+        const { id, subject, secret, fingerprint } = claim;
+        return { kind: 'made', effect: { subject, secret: secret && this.#opened(secret, id) }, fingerprint };
+      }
+      case 'done': {
+        const { id, status, reply, fingerprint } = claim;
+        const rest = this.#opened(reply, id) as Omit<StoredReply, 'status'>;
+        return { kind: 'done', reply: { status, ...rest }, fingerprint };
+      }
       case 'under_way':
         throw underWay(Math.min(claim.waitSeconds, MAX_WAIT_SECONDS));
       case 'reused':
@@ -120,11 +125,9 @@ export class IdempotencyService {
 
   /** Never fails: what was done is done, and whoever did it must hear of it. */
   async #finish(attempt: IdempotencyAttempt, { status, ...rest }: StoredReply): Promise<void> {
-    const { repository, sealer, log } = this.#deps;
+    const { repository, log } = this.#deps;
     try {
-      const { bytes, keyVersion } = sealer.seal(JSON.stringify(rest), contextOf(attempt.id));
-      const reply = Buffer.concat([Buffer.of(keyVersion), bytes]);
-      await repository.finish(attempt, { status, reply, expiresAt: this.#expiresAt() });
+      await repository.finish(attempt, { status, reply: attempt.seal(rest), expiresAt: this.#expiresAt() });
     } catch (error) {
       log.warn({ err: error, idempotencyId: attempt.id }, 'the answer of an idempotency key could not be kept');
     }
@@ -149,18 +152,18 @@ export class IdempotencyService {
     }
   }
 
-  #opened({
-    id,
-    status,
-    reply,
-  }: {
-    readonly id: string;
-    readonly status: number;
-    readonly reply: Buffer;
-  }): StoredReply {
-    const sealed = { bytes: reply.subarray(VERSION_BYTES), keyVersion: reply.readUInt8(0) };
-    const rest = JSON.parse(this.#deps.sealer.open(sealed, contextOf(id))) as Omit<StoredReply, 'status'>;
-    return { status, ...rest };
+  #attemptOf(ref: AttemptRef): IdempotencyAttempt {
+    const seal = (value: object) => {
+      const { bytes, keyVersion } = this.#deps.sealer.seal(JSON.stringify(value), contextOf(ref.id));
+      return Buffer.concat([Buffer.of(keyVersion), bytes]);
+    };
+    return { ...ref, seal };
+  }
+
+  #opened(sealed: Buffer, id: string): unknown {
+    const { sealer } = this.#deps;
+    const [keyVersion = 0] = sealed;
+    return JSON.parse(sealer.open({ bytes: sealed.subarray(VERSION_BYTES), keyVersion }, contextOf(id)));
   }
 
   #expiresAt(): Date {

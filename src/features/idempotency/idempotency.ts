@@ -2,7 +2,12 @@
 export interface IdempotencyAttempt {
   readonly id: string;
   readonly attempt: number;
+  /** For what the answer holds and nothing else does: it is kept with the mark until the answer is. */
+  readonly seal: (secret: object) => Buffer;
 }
+
+/** How the database knows an attempt. */
+export type AttemptRef = Omit<IdempotencyAttempt, 'seal'>;
 
 /** A request that came with a key. */
 export interface KeyedRequest {
@@ -29,6 +34,13 @@ export interface MadeSubject {
   readonly id: string | null;
 }
 
+/** An effect whose answer was lost. */
+export interface Effect {
+  readonly subject: MadeSubject;
+  /** What of the answer could not be found anywhere else. */
+  readonly secret: unknown;
+}
+
 /**
  * `run`: do it, as this attempt. `done`: it was done, and this was the answer. `made`: it was done, and its answer was lost.
  * Of what was done, the fingerprint, where it is known.
@@ -36,11 +48,11 @@ export interface MadeSubject {
 export type Begun =
   | { readonly kind: 'run'; readonly attempt: IdempotencyAttempt }
   | { readonly kind: 'done'; readonly reply: StoredReply; readonly fingerprint: Buffer | null }
-  | { readonly kind: 'made'; readonly subject: MadeSubject; readonly fingerprint: Buffer | null };
+  | { readonly kind: 'made'; readonly effect: Effect; readonly fingerprint: Buffer | null };
 
 /** How a key stands when it is claimed. */
 export type Claim =
-  | { readonly outcome: 'claimed'; readonly attempt: IdempotencyAttempt }
+  | { readonly outcome: 'claimed'; readonly attempt: AttemptRef }
   | { readonly outcome: 'reused' }
   | { readonly outcome: 'under_way'; readonly waitSeconds: number }
   | {
@@ -50,4 +62,10 @@ export type Claim =
       readonly reply: Buffer;
       readonly fingerprint: Buffer | null;
     }
-  | { readonly outcome: 'made'; readonly subject: MadeSubject; readonly fingerprint: Buffer | null };
+  | {
+      readonly outcome: 'made';
+      readonly id: string;
+      readonly subject: MadeSubject;
+      readonly secret: Buffer | null;
+      readonly fingerprint: Buffer | null;
+    };

@@ -1,9 +1,10 @@
 import { pageMeta } from '../../http/paging.ts';
-import { created, ok, type Route, route } from '../../http/route.ts';
+import { created, ok, type Reply, type Route, route } from '../../http/route.ts';
 import { type AuditOrigin, actingUser } from '../audit/index.ts';
 import { presentLink } from './link.presenter.ts';
 import * as schemas from './link.schemas.ts';
 import type { LinkOwner, LinkService } from './link.service.ts';
+import type { ShareLink } from './link.ts';
 
 const TAG = 'Sharing';
 
@@ -28,12 +29,11 @@ export function linkRoutes(links: LinkService): Route[] {
       errors: ['FILE_NOT_FOUND', 'FOLDER_NOT_FOUND', 'CONFLICT', 'QUOTA_EXCEEDED', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context }) => {
         const { publicOrigin } = context;
-        const { link, token } = await links.create(ownerOf(principal, context), body);
-        return created('Keep the link: it is not shown again', {
-          link: presentLink(link),
-          url: `${publicOrigin}/s/${token}`,
-          token,
-        });
+        return madeLink(await links.create(ownerOf(principal, context), body), publicOrigin);
+      },
+      rebuild: async ({ principal, subjectId, secret, context }) => {
+        const { token } = schemas.keptToken.parse(secret);
+        return madeLink({ link: await links.get(principal.userId, subjectId), token }, context.publicOrigin);
       },
     }),
     route({
@@ -78,6 +78,11 @@ export function linkRoutes(links: LinkService): Route[] {
         ok('Link revoked', { link: presentLink(await links.revoke(ownerOf(principal, context), params.id)) }),
     }),
   ];
+}
+
+function madeLink({ link, token }: { readonly link: ShareLink; readonly token: string }, publicOrigin: string): Reply {
+  const url = `${publicOrigin}/s/${token}`;
+  return created('Keep the link: it is not shown again', { link: presentLink(link), url, token });
 }
 
 function ownerOf(
