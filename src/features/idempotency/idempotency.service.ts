@@ -130,6 +130,7 @@ export class IdempotencyService {
       await repository.finish(attempt, { status, reply: attempt.seal(rest), expiresAt: this.#expiresAt() });
     } catch (error) {
       log.warn({ err: error, idempotencyId: attempt.id }, 'the answer of an idempotency key could not be kept');
+      await this.#end(attempt, false);
     }
   }
 
