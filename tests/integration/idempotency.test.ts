@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AuditOrigin, SYSTEM_ACTOR, SYSTEM_ORIGIN } from '../../src/features/audit/index.ts';
 import { createHttpServer } from '../../src/http/server.ts';
 import { newId } from '../../src/platform/crypto/random.ts';
 import { hasSqlState } from '../../src/platform/db/errors.ts';
@@ -249,6 +250,23 @@ describe('an attempt that was given up', () => {
     expect(subjectType).toBe('folder');
   });
 
+  it('takes none of its neighbours in a batch with it', async () => {
+    const { ledger } = site.accounts.composition;
+    const owner = await world.person();
+    const spaceId = await world.spaceId(owner);
+    const space = { id: spaceId, prefix: `users/${owner.userId}/` };
+    const over = { id: newId(), attempt: 1, seal: () => Buffer.alloc(0) };
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 8 }, async (_, index) => {
+        const path = `${index}.txt`;
+        const held = await ledger.reserve(space, { path, conflict: 'fail', contentType: 'text/plain', bytes: 5 });
+        return ledger.commit(held, commitOf(path, index === 4 ? over : undefined));
+      }),
+    );
+    expect(outcomes.map(({ status }) => status === 'rejected')).toEqual(outcomes.map((_, index) => index === 4));
+    expect(await auditSpace(world.database, spaceId)).toMatchObject({ usedObjects: 7, uploads: 1, faults: [] });
+  });
+
   it('that failed without an effect is done by the next one', async () => {
     const me = await world.person();
     const text = randomUUID();
@@ -284,6 +302,13 @@ describe('an attempt that was given up', () => {
     });
   });
 });
+
+function commitOf(path: string, idempotency: AuditOrigin['idempotency']) {
+  const origin = { ...SYSTEM_ORIGIN, idempotency };
+  const record = { action: 'file.upload', reason: 'upload', actor: SYSTEM_ACTOR, origin } as const;
+  const content = { sizeBytes: 5, sha256: '0'.repeat(64), etag: 'e', contentType: 'text/plain' };
+  return { stem: path, suffix: '', ...content, category: 'document', extension: 'txt', tags: null, record };
+}
 
 function form(name: string, content: string | Buffer): NonNullable<Call['attach']> {
   return { field: 'file', name, bytes: Buffer.from(content) };
