@@ -10,6 +10,7 @@ import { adminHealthRoutes, HealthRepository, HealthService } from './features/a
 import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
+import { type IdempotencyService, purgeIdempotencyJob } from './features/idempotency/index.ts';
 import { CONTENT_JOBS } from './features/ingest/index.ts';
 import { JobService, jobRoutes } from './features/jobs/index.ts';
 import {
@@ -39,6 +40,7 @@ const JOBS = [
   mailSendJob,
   purgeAuditJob,
   purgeAuthJob,
+  purgeIdempotencyJob,
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
@@ -53,6 +55,7 @@ export interface Composition {
   readonly routes: readonly Route[];
   readonly access: AccessService;
   readonly limits: RateLimiters;
+  readonly idempotency: IdempotencyService;
   readonly firstAdmin: FirstAdminService;
   readonly queue: JobQueue;
   readonly readiness: ReadinessService;
@@ -94,6 +97,7 @@ export function compose(input: CompositionInput): Composition {
     ],
     access: signIn.access,
     limits: composeLimits(basis),
+    idempotency: basis.idempotency,
     firstAdmin: signIn.firstAdmin,
     queue,
     readiness,
