@@ -72,7 +72,11 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
   const policy = new ContentPolicy(config.limits);
-  const processing = new ContentProcessing({ scans: false, makesMedia: () => false, outbox: basis.outbox });
+  const processing = new ContentProcessing({
+    scans: config.clamdUrl !== undefined,
+    makesMedia: () => false,
+    outbox: basis.outbox,
+  });
   const committer = new FileCommitter(ledger, processing);
   const ingest = new IngestService({
     ledger,

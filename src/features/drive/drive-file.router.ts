@@ -3,7 +3,15 @@ import { type FilePart, receiveFile } from '../../http/multipart-upload.ts';
 import { created, ok, type Route, type RouteInput, route } from '../../http/route.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { lastSegment } from '../ingest/index.ts';
-import { CONTENT_ERRORS, CONTENT_STREAM, EXAMPLE_USAGE, linkQuery, sendFile, usage } from '../storage/index.ts';
+import {
+  CONTENT_ERRORS,
+  CONTENT_STREAM,
+  EXAMPLE_USAGE,
+  linkQuery,
+  sendFile,
+  UNREADABLE_ERRORS,
+  usage,
+} from '../storage/index.ts';
 import { presentDeletedDriveFile, presentFileGrant, presentTakenIn } from './drive.presenter.ts';
 import * as schemas from './drive.schemas.ts';
 import type { DriveFileService, StagedDriveFile, TakenIn } from './drive-file.service.ts';
@@ -204,7 +212,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
           },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'FORBIDDEN', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'FORBIDDEN', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context }) => {
         const { expiresIn, disposition } = query;
         const input = { expiresInSeconds: expiresIn, disposition, publicOrigin: context.publicOrigin };
@@ -227,6 +235,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       errors: [
         'FORBIDDEN',
         'FILE_NOT_FOUND',
+        ...UNREADABLE_ERRORS,
         'FOLDER_NOT_FOUND',
         'FILE_EXISTS',
         'FILE_TYPE_NOT_ALLOWED',

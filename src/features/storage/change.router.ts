@@ -5,6 +5,7 @@ import { assertMay } from '../access/index.ts';
 import { scopeOf } from '../ledger/index.ts';
 import { changeBody, copyBody } from './change.schemas.ts';
 import { freshUsage } from './fresh-usage.ts';
+import { UNREADABLE_ERRORS } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import { presentFile, presentUsage } from './storage.presenter.ts';
 import * as schemas from './storage.schemas.ts';
@@ -66,6 +67,7 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
       },
       errors: [
         'FILE_NOT_FOUND',
+        ...UNREADABLE_ERRORS,
         'FILE_EXISTS',
         'FILE_TYPE_NOT_ALLOWED',
         'CONFLICT',

@@ -9,7 +9,7 @@ import { scopeOf } from '../ledger/index.ts';
 import { showFreed } from './fresh-usage.ts';
 import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
-import { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from './send-file.router.ts';
+import { CONTENT_ERRORS, CONTENT_STREAM, sendFile, UNREADABLE_ERRORS } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import {
   presentDeletedFile,
@@ -191,7 +191,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
           },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context }) => {
         const { file, request } = await reading.presign(
           scopeOf(principal, context),
