@@ -1,5 +1,6 @@
 import { composeAccounts } from './composition/accounts.ts';
 import { type Basis, type CompositionInput, composeBasis } from './composition/basis.ts';
+import { composeContentCheck } from './composition/content-check.ts';
 import { composeDirectUploads } from './composition/direct-uploads.ts';
 import { composeAuditLog, composeFiles } from './composition/files.ts';
 import { composeKeys } from './composition/keys.ts';
@@ -11,6 +12,8 @@ import { adminHealthRoutes, HealthRepository, HealthService } from './features/a
 import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
+import { type ContentCheckService, sweepContentsJob } from './features/content-check/index.ts';
+import { type IdempotencyService, purgeIdempotencyJob } from './features/idempotency/index.ts';
 import { CONTENT_JOBS } from './features/ingest/index.ts';
 import { JobService, jobRoutes } from './features/jobs/index.ts';
 import {
@@ -42,6 +45,7 @@ const JOBS = [
   mailSendJob,
   purgeAuditJob,
   purgeAuthJob,
+  purgeIdempotencyJob,
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
@@ -49,6 +53,7 @@ const JOBS = [
   relayOutboxJob,
   resetRequestJob,
   runOperationJob,
+  sweepContentsJob,
   ...CONTENT_JOBS,
 ];
 
@@ -57,6 +62,7 @@ export interface Composition {
   readonly routes: readonly Route[];
   readonly access: AccessService;
   readonly limits: RateLimiters;
+  readonly idempotency: IdempotencyService;
   readonly firstAdmin: FirstAdminService;
   readonly queue: JobQueue;
   readonly readiness: ReadinessService;
@@ -67,6 +73,7 @@ export interface Composition {
   readonly uploads: UploadService;
   /** To be started where uploads are signed. */
   readonly probed: ProbedStore;
+  readonly contentChecks: ContentCheckService;
 }
 
 /** With `composition/`, the only place that knows who needs whom. */
@@ -88,6 +95,7 @@ export function compose(input: CompositionInput): Composition {
   const files = composeFiles(basis, auditLog.recorder);
   const board = new JobBoard(infrastructure.database, queue);
   const direct = composeDirectUploads(basis, files, (id) => board.find(id));
+  const contentChecks = composeContentCheck(basis);
   return {
     routes: [
       ...systemRoutes({ version, clock, readiness }),
@@ -104,6 +112,7 @@ export function compose(input: CompositionInput): Composition {
     ],
     access: signIn.access,
     limits: composeLimits(basis),
+    idempotency: basis.idempotency,
     firstAdmin: signIn.firstAdmin,
     queue,
     readiness,
@@ -113,6 +122,7 @@ export function compose(input: CompositionInput): Composition {
     trash: files.trash,
     uploads: direct.uploads,
     probed: files.probed,
+    contentChecks,
   };
 }
 

@@ -25,7 +25,7 @@ export function composeDirectUploads(
   const sessions = new UploadSessionRepository(database);
   const completion = new UploadCompletion({ sessions, ingest: sessionIngest, storage, findJob });
   const uploads = new UploadService({ ledger, sessions, completion, store });
-  const presign = new PresignService({ ledger, policy, refusals, store, probed, completion });
+  const presign = new PresignService({ ledger, policy, refusals, store, probed, completion, clock });
   const multipart = new MultipartService({ ledger, policy, refusals, sessions, store, completion, clock });
   const reservations = new ReservationService({
     uow,

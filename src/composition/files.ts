@@ -76,7 +76,11 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const probed = new ProbedStore(store, log);
   const refusals = new QuotaRefusals(recorder, clock);
   const policy = new ContentPolicy(config.limits);
-  const processing = new ContentProcessing({ scans: false, makesMedia: () => false, outbox: basis.outbox });
+  const processing = new ContentProcessing({
+    scans: config.clamdUrl !== undefined,
+    makesMedia: () => false,
+    outbox: basis.outbox,
+  });
   const committer = new FileCommitter(ledger, processing);
   const ingest = new IngestService({
     ledger,
@@ -133,7 +137,17 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     clock,
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
-  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, operations, policy, zips });
+  const drive = composeDrive(basis, {
+    storage,
+    levels,
+    reading,
+    fileLedger,
+    folderLedger,
+    operations,
+    policy,
+    zips,
+    spaces,
+  });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {

@@ -62,6 +62,24 @@ describe('loadConfig', () => {
     expect(faultsOf({ AWS_ACCESS_KEY_ID: 'only one' })).toHaveLength(1);
   });
 
+  it('takes types and endings as they are written, and refuses what is none', () => {
+    expect(
+      loadConfig({ ALLOWED_TYPES: 'Image/*, application/pdf', BLOCKED_EXTENSIONS: '.EXE,bat,.tar.gz' }),
+    ).toMatchObject({
+      limits: { allowedTypes: ['image/*', 'application/pdf'], blockedExtensions: ['exe', 'bat', 'tar.gz'] },
+    });
+    expect(faultsOf({ ALLOWED_TYPES: 'image', BLOCKED_EXTENSIONS: 'a/b' })).toHaveLength(2);
+  });
+
+  it('takes a scanner by its host or its socket', () => {
+    for (const url of ['tcp://clamd:3310', 'tcp://[::1]:3310', 'unix:///run/clamav/clamd.ctl']) {
+      expect(loadConfig({ CLAMD_URL: url }).clamdUrl).toBe(url);
+    }
+    for (const url of ['clamd:3310', 'http://clamd', 'unix://run/clamd', 'tcp://']) {
+      expect(faultsOf({ CLAMD_URL: url })).toHaveLength(1);
+    }
+  });
+
   it('reads what .env.example names, and that file is a valid environment', () => {
     const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
     const example = Object.fromEntries(

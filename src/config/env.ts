@@ -12,6 +12,13 @@ const list = z.string().transform((value) =>
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 );
+/** `tcp://host:port` or `unix:///path`. */
+function isClamdUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, hostname, pathname } = new URL(value);
+  return protocol === 'tcp:' ? hostname !== '' : protocol === 'unix:' && hostname === '' && pathname.length > 1;
+}
+
 /** `image/png` or `image/*`. */
 const mediaTypes = list
   .transform((types) => types.map((type) => type.toLowerCase()))
@@ -90,6 +97,7 @@ const environment = z.object({
   MAX_FILE_BYTES: count.default(5 * 1024 * GIB),
   ALLOWED_TYPES: mediaTypes.default([]),
   BLOCKED_EXTENSIONS: extensions.default([]),
+  CLAMD_URL: z.string().refine(isClamdUrl, 'must be tcp://host:port or unix:///path').optional(),
   DRIVE_QUOTA_GB: positive.default(5),
   DRIVE_QUOTA_OBJECTS: count.default(10_000),
   RATE_LIMIT_AUTH: rateLimit('ip', { points: 10, seconds: 60 }),
@@ -158,6 +166,8 @@ export interface Config {
     readonly driveQuotaBytes: number;
     readonly driveQuotaObjects: number;
   };
+  /** Where clamd listens, `tcp://host:port` or `unix:///path`; absent: nothing is scanned. */
+  readonly clamdUrl: string | undefined;
   /** null: without a limit. */
   readonly rateLimits: {
     /** Of an address on what proves who somebody is; counted over all processes. */
@@ -228,6 +238,7 @@ export function loadConfig(variables: Record<string, string | undefined> = proce
       driveQuotaBytes: Math.round(env.DRIVE_QUOTA_GB * GIB),
       driveQuotaObjects: env.DRIVE_QUOTA_OBJECTS,
     },
+    clamdUrl: env.CLAMD_URL,
     rateLimits: { auth: env.RATE_LIMIT_AUTH, upload: env.RATE_LIMIT_UPLOAD, api: env.RATE_LIMIT_API },
     retention: {
       accountDeletionGraceDays: env.ACCOUNT_DELETION_GRACE_DAYS,

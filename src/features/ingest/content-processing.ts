@@ -27,7 +27,8 @@ export class ContentProcessing {
   }
 
   /**
-   * The jobs' ids follow from the upload's, so that who asks again finds them. `isChecked`: it is a copy of what may be read. Of what is still to be scanned, nothing is made before that.
+   * The jobs' ids follow from the upload's, so that who asks again finds them. `isChecked`: it is a copy of what
+   * may be read. Of what is still to be scanned, nothing is made before that.
    */
   plan(content: {
     readonly uploadId: string;

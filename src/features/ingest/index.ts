@@ -14,4 +14,5 @@ export {
 } from './file-name.ts';
 export { IngestService, type StagedFile } from './ingest.service.ts';
 export { QuotaRefusals } from './quota-refusals.ts';
+export { readableKey } from './readable.ts';
 export { type FinishedUpload, SessionIngestService } from './session-ingest.service.ts';

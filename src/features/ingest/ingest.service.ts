@@ -16,6 +16,7 @@ import { ANNOUNCED_SLACK_BYTES, inspected, prepend, readHead } from './body-head
 import type { ContentPolicy } from './content-policy.ts';
 import type { FileCommitter, IngestedFile, StoredContent, Target } from './file-committer.ts';
 import { type QuotaRefusals, quotaDetailsOf } from './quota-refusals.ts';
+import { type Content, readableKey } from './readable.ts';
 import { ReservedBody } from './reserved-body.ts';
 
 /** Bodies up to here are read whole first: their exact size is reserved and they cost the fewest steps. */
@@ -39,8 +40,7 @@ export interface IngestInput {
 }
 
 /** Content that is in the store already, and may be read. */
-export interface CopySource {
-  readonly objectKey: string;
+export interface CopySource extends Content {
   readonly sizeBytes: number;
   readonly sha256: string | null;
   readonly etag: string;
@@ -104,17 +104,18 @@ export class IngestService {
 
   /**
    * Copies content inside the store to a new name; pays quota as an upload does.
-   * Errors: VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, QUOTA_EXCEEDED, FILE_EXISTS, and those of the store: `ObjectNotFoundError` when the
-   * source has been removed meanwhile.
+   * Errors: VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, FILE_PROCESSING, VIRUS_FOUND, QUOTA_EXCEEDED, FILE_EXISTS, and
+   * those of the store: `ObjectNotFoundError` when the source has been removed meanwhile.
    */
   async copy({ scope, source, fileName, conflict, tags, folderId }: CopyInput): Promise<IngestedFile> {
     const path = this.#deps.policy.checkedName(fileName);
     const { contentType, sizeBytes, sha256, etag } = source;
+    const from = readableKey(source);
     const { ledger, store, refusals } = this.#deps;
     const target = { path, conflict, contentType };
     return refusals.noted(scope, path, async () => {
       const reservation = await ledger.reserve(scope.space, { ...target, bytes: sizeBytes });
-      await this.#guarded(reservation, () => store.copy(source.objectKey, reservation.objectKey));
+      await this.#guarded(reservation, () => store.copy(from, reservation.objectKey));
       const stored = { reservation, sizeBytes, sha256, etag, isChecked: true };
       const place = { path, folderId };
       return this.#deps.committer.commit(target, stored, {

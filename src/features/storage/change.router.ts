@@ -5,6 +5,7 @@ import { assertMay } from '../access/index.ts';
 import { scopeOf } from '../ledger/index.ts';
 import { changeBody, copyBody } from './change.schemas.ts';
 import { freshUsage } from './fresh-usage.ts';
+import { UNREADABLE_ERRORS } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import { presentFile, presentUsage } from './storage.presenter.ts';
 import * as schemas from './storage.schemas.ts';
@@ -51,6 +52,7 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
       description:
         'Inside the store: no bytes pass the API. The copy has the tags and pays quota as an upload does; versions are not copied.',
       access: 'space:read+write',
+      idempotent: true,
       limit: 'upload',
       body: copyBody,
       bodyExample: { from: 'photos/2026/cat.jpg', to: 'photos/cats/cat.jpg', conflict: 'fail' },
@@ -66,6 +68,7 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
       },
       errors: [
         'FILE_NOT_FOUND',
+        ...UNREADABLE_ERRORS,
         'FILE_EXISTS',
         'FILE_TYPE_NOT_ALLOWED',
         'CONFLICT',
@@ -81,6 +84,10 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
           file: presentFile(file),
           usage: presentUsage(file.counters, file.uploadedAt),
         });
+      },
+      rebuild: async ({ principal, res, subjectId }) => {
+        const file = presentFile(await storage.getFile(principal.space.id, { id: subjectId }));
+        return created('File copied', { file, usage: await freshUsage(spaces, { principal, res }) });
       },
     }),
   ];

@@ -5,7 +5,7 @@ import { freshUsage, type SpaceService } from '../storage/index.ts';
 import * as schemas from './multipart.schemas.ts';
 import type { MultipartService } from './multipart.service.ts';
 import { COMPLETION_ERRORS } from './presign.router.ts';
-import { presentCompleted, presentRequest } from './upload.presenter.ts';
+import { presentCompleted, presentOpened, presentRequest } from './upload.presenter.ts';
 import { completedData, EXAMPLE_COMPLETED, uploadParams } from './upload.schemas.ts';
 
 const TAG = 'Uploads';
@@ -27,6 +27,7 @@ export function multipartRoutes(uploads: MultipartService, spaces: SpaceService)
       limit: 'upload',
       body: schemas.openBody,
       bodyExample: schemas.EXAMPLE_OPEN_BODY,
+      idempotent: true,
       success: {
         201: { description: 'The upload is open', data: schemas.openedData, example: schemas.EXAMPLE_OPENED },
       },
@@ -51,14 +52,10 @@ export function multipartRoutes(uploads: MultipartService, spaces: SpaceService)
           tags,
         });
         await freshUsage(spaces, { principal, res });
-        const { uploadId, partBytes, partCount, expiresAt } = opened;
-        return created('Upload opened', {
-          uploadId,
-          partSize: partBytes,
-          partCount,
-          expiresAt: expiresAt.toISOString(),
-        });
+        return created('Upload opened', presentOpened(opened));
       },
+      rebuild: async ({ principal, subjectId }) =>
+        created('Upload opened', presentOpened(await uploads.getOpen(principal.space.id, subjectId))),
     }),
     route({
       method: 'post',

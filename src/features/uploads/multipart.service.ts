@@ -30,13 +30,6 @@ export interface PartRequest extends PresignedRequest {
   readonly sizeBytes: number;
 }
 
-export interface OpenedMultipart {
-  readonly uploadId: string;
-  readonly partBytes: number;
-  readonly partCount: number;
-  readonly expiresAt: Date;
-}
-
 export interface MultipartDependencies {
   readonly ledger: LedgerService;
   readonly policy: ContentPolicy;
@@ -48,7 +41,7 @@ export interface MultipartDependencies {
 }
 
 /** An open upload that the store knows. */
-type OpenMultipart = UploadSession & { readonly storeUploadId: string; readonly partBytes: number };
+export type OpenMultipart = UploadSession & { readonly storeUploadId: string; readonly partBytes: number };
 
 /** Files that clients PUT into the store themselves, in up to 10,000 parts. */
 export class MultipartService {
@@ -66,8 +59,8 @@ export class MultipartService {
   async open(
     scope: SpaceScope,
     { partBytes: wanted, ...wish }: UploadWish & { readonly partBytes: number | undefined },
-  ) {
-    const { ledger, policy, refusals, clock } = this.#deps;
+  ): Promise<OpenMultipart> {
+    const { ledger, policy, refusals } = this.#deps;
     const { fileName, sizeBytes, contentType: given, sha256, ...rest } = wish;
     const { path, contentType } = policy.admit({ path: fileName, contentType: given, sizeBytes });
     const partBytes = partBytesOf(sizeBytes, wanted);
@@ -89,8 +82,14 @@ export class MultipartService {
       }),
     );
     await this.#openInStore({ uploadId, spaceId: scope.space.id, objectKey }, contentType);
-    const expiresAt = new Date(clock.now().getTime() + TTL_SECONDS * 1000);
-    return { uploadId, partBytes, partCount: partCountOf(sizeBytes, partBytes), expiresAt } satisfies OpenedMultipart;
+    return this.getOpen(scope.space.id, uploadId);
+  }
+
+  /** Errors: UPLOAD_NOT_FOUND, CONFLICT (ended, just being opened, or comes another way). */
+  async getOpen(spaceId: string, uploadId: string): Promise<OpenMultipart> {
+    const session = await this.#deps.completion.find(spaceId, uploadId);
+    if (session.state !== 'OPEN') throw uploadEnded();
+    return asMultipart(session);
   }
 
   /** What the store has opened and nobody knows of goes with the tombstone of its key. */
@@ -119,7 +118,7 @@ export class MultipartService {
     { partNumbers, expiresInSeconds, publicOrigin }: PresignOptions & { readonly partNumbers: readonly number[] },
   ): Promise<PartRequest[]> {
     const { store, clock } = this.#deps;
-    const session = await this.#findOpen(scope.space.id, uploadId);
+    const session = await this.getOpen(scope.space.id, uploadId);
     const { sizeBytes, partBytes, objectKey, storeUploadId } = session;
     const partCount = partCountOf(sizeBytes, partBytes);
     const beyond = partNumbers.findIndex((partNumber) => partNumber > partCount);
@@ -159,7 +158,7 @@ export class MultipartService {
 
   /** The parts that the store has. Errors: UPLOAD_NOT_FOUND, CONFLICT (ended, or comes another way). */
   async listParts(spaceId: string, uploadId: string): Promise<readonly MultipartPart[]> {
-    const { objectKey, storeUploadId } = await this.#findOpen(spaceId, uploadId);
+    const { objectKey, storeUploadId } = await this.getOpen(spaceId, uploadId);
     try {
       return await this.#deps.store.listParts(objectKey, storeUploadId);
     } catch (error) {
@@ -215,12 +214,6 @@ export class MultipartService {
     } finally {
       ledger.letGo(reservation);
     }
-  }
-
-  async #findOpen(spaceId: string, uploadId: string): Promise<OpenMultipart> {
-    const session = await this.#deps.completion.find(spaceId, uploadId);
-    if (session.state !== 'OPEN') throw uploadEnded();
-    return asMultipart(session);
   }
 }
 

@@ -38,6 +38,7 @@ export function presignRoutes(uploads: PresignService, spaces: SpaceService): Ro
       limit: 'upload',
       body: schemas.presignBody,
       bodyExample: schemas.EXAMPLE_PRESIGN_BODY,
+      idempotent: true,
       success: {
         201: { description: 'The PUT to send', data: schemas.presignData, example: schemas.EXAMPLE_PRESIGNED },
       },
@@ -58,6 +59,10 @@ export function presignRoutes(uploads: PresignService, spaces: SpaceService): Ro
           { expiresInSeconds: expiresIn, publicOrigin: context.publicOrigin },
         );
         await freshUsage(spaces, { principal, res });
+        return created('Upload opened', { uploadId, ...presentRequest(request) });
+      },
+      rebuild: async ({ principal, context, subjectId: uploadId }) => {
+        const request = await uploads.signAgain(principal.space.id, uploadId, context.publicOrigin);
         return created('Upload opened', { uploadId, ...presentRequest(request) });
       },
     }),

@@ -1,11 +1,13 @@
 import { AppError } from '../../errors/app-error.ts';
+import type { Clock } from '../../platform/clock/clock.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { ObjectStore, PresignedRequest } from '../../platform/object-store/object-store.ts';
 import type { ProbedStore } from '../../platform/object-store/probed-store.ts';
 import type { ContentPolicy, QuotaRefusals } from '../ingest/index.ts';
 import type { ConflictPolicy, LedgerService, SpaceScope } from '../ledger/index.ts';
 import type { CompletedUpload, UploadCompletion } from './upload-completion.ts';
-import { otherKind } from './upload-faults.ts';
+import { otherKind, uploadEnded } from './upload-faults.ts';
+import type { UploadSession } from './upload-session.ts';
 
 /** What S3 takes by one PUT. */
 export const MAX_PUT_BYTES = 5 * 1024 ** 3;
@@ -32,6 +34,8 @@ export interface PresignOptions {
   readonly publicOrigin: string;
 }
 
+type Sha256 = Pick<UploadWish, 'sha256'>;
+
 export interface PresignDependencies {
   readonly ledger: LedgerService;
   readonly policy: ContentPolicy;
@@ -39,6 +43,7 @@ export interface PresignDependencies {
   readonly store: ObjectStore;
   readonly probed: ProbedStore;
   readonly completion: UploadCompletion;
+  readonly clock: Clock;
 }
 
 /** Files that clients PUT into the store themselves, by one signed URL each. */
@@ -60,34 +65,53 @@ export class PresignService {
     { fileName, sizeBytes, contentType: given, sha256, ...wish }: UploadWish,
     { expiresInSeconds, publicOrigin }: PresignOptions,
   ): Promise<{ readonly uploadId: string; readonly request: PresignedRequest }> {
-    const { ledger, policy, refusals, store, probed } = this.#deps;
+    const { ledger, policy, refusals, probed } = this.#deps;
     const { path, contentType } = policy.admit({ path: fileName, contentType: given, sizeBytes });
     if (sizeBytes > MAX_PUT_BYTES) throw tooLargeForOne();
-    const { conditionalPut, signedChecksum } = probed.capabilities;
+    const { conditionalPut } = probed.capabilities;
     const objectKey = `${scope.space.prefix}${newId()}`;
-    const request = await store.presignPut(objectKey, {
-      expiresInSeconds,
-      sizeBytes,
-      contentType,
-      sha256: signedChecksum ? sha256 : undefined,
-      createOnly: conditionalPut,
-      publicOrigin,
-    });
+    const signed = { sizeBytes, contentType, sha256, staged: !conditionalPut };
+    const request = await this.#sign(objectKey, signed, { expiresInSeconds, publicOrigin });
     const uploadId = await refusals.noted(scope, path, () =>
       ledger.openSession(scope, {
         ...wish,
         kind: 'presign',
         path,
-        contentType,
+        ...signed,
         bytes: sizeBytes,
-        sha256,
         objectKey,
         ttlSeconds: expiresInSeconds + GRACE_SECONDS,
-        staged: !conditionalPut,
         maxOpen: MAX_OPEN,
       }),
     );
     return { uploadId, request };
+  }
+
+  /** The PUT of an open upload once more, for as long as the first held. Errors: UPLOAD_NOT_FOUND, CONFLICT (ended). */
+  async signAgain(spaceId: string, uploadId: string, publicOrigin: string): Promise<PresignedRequest> {
+    const { completion, clock } = this.#deps;
+    const session = await completion.find(spaceId, uploadId);
+    const { kind, state, expiresAt, objectKey, sha256 } = session;
+    const leftSeconds = Math.round((expiresAt.getTime() - clock.now().getTime()) / 1000) - GRACE_SECONDS;
+    if (kind !== 'presign') throw otherKind(session);
+    if (state !== 'OPEN' || leftSeconds < 1) throw uploadEnded();
+    const signed = { ...session, sha256: sha256 ?? undefined };
+    return this.#sign(objectKey, signed, { expiresInSeconds: leftSeconds, publicOrigin });
+  }
+
+  #sign(
+    objectKey: string,
+    { sizeBytes, contentType, sha256, staged }: Pick<UploadSession, 'sizeBytes' | 'contentType' | 'staged'> & Sha256,
+    options: PresignOptions,
+  ): Promise<PresignedRequest> {
+    const { store, probed } = this.#deps;
+    return store.presignPut(objectKey, {
+      ...options,
+      sizeBytes,
+      contentType,
+      sha256: probed.capabilities.signedChecksum ? sha256 : undefined,
+      createOnly: !staged,
+    });
   }
 
   /**

@@ -21,6 +21,7 @@ export function reservationRoutes(reservations: ReservationService, spaces: Spac
       access: 'space:write',
       body: schemas.createReservationBody,
       bodyExample: { bytes: 104857600, objects: 20, ttlSeconds: 3600 },
+      idempotent: true,
       success: { 201: { description: 'The room is held', data, example } },
       errors: ['QUOTA_EXCEEDED', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context, res }) => {
@@ -28,6 +29,8 @@ export function reservationRoutes(reservations: ReservationService, spaces: Spac
         await freshUsage(spaces, { principal, res });
         return created('Room held', { reservation: present(made) });
       },
+      rebuild: async ({ principal, subjectId }) =>
+        created('Room held', { reservation: present(await reservations.get(principal.space.id, subjectId)) }),
     }),
     route({
       method: 'get',

@@ -37,12 +37,12 @@ export class ReservationService {
   }
 
   /** Errors: QUOTA_EXCEEDED, CONFLICT (100 are open). */
-  create(scope: SpaceScope, { bytes, objects, ttlSeconds }: ReservationWish): Promise<SpaceReservation> {
+  async create(scope: SpaceScope, { bytes, objects, ttlSeconds }: ReservationWish): Promise<SpaceReservation> {
     const { uow, reservations, refusals, audit, clock } = this.#deps;
     const { space, actor, origin } = scope;
-    const [id, createdAt] = [newId(), clock.now()];
-    const expiresAt = new Date(createdAt.getTime() + ttlSeconds * 1000);
-    return refusals.noted(scope, '', () =>
+    const id = newId();
+    const expiresAt = new Date(clock.now().getTime() + ttlSeconds * 1000);
+    await refusals.noted(scope, '', () =>
       uow.run(async (tx) => {
         const counters = await reservations.lockSpace(tx, space.id);
         // The account was erased between authorization and here.
@@ -62,9 +62,9 @@ export class ReservationService {
           subject: { type: 'reservation', id },
           metadata: { bytes, objects, ttlSeconds },
         });
-        return { id, bytes, objects, heldBytes: bytes, heldObjects: objects, createdAt, expiresAt };
       }),
     );
+    return this.get(space.id, id);
   }
 
   /** Errors: RESERVATION_NOT_FOUND, also when it has expired. */

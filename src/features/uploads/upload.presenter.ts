@@ -1,5 +1,6 @@
 import type { PresignedRequest } from '../../platform/object-store/object-store.ts';
 import { presentFile } from '../storage/index.ts';
+import type { OpenMultipart } from './multipart.service.ts';
 import { partCountOf } from './part-plan.ts';
 import type { CompletedUpload } from './upload-completion.ts';
 import type { UploadSession } from './upload-session.ts';
@@ -22,6 +23,16 @@ export function presentUpload(session: UploadSession) {
     createdAt: session.createdAt.toISOString(),
     expiresAt: session.expiresAt.toISOString(),
     completedAt: session.completedAt?.toISOString() ?? null,
+  };
+}
+
+/** What opening an upload in parts answers. */
+export function presentOpened({ id, sizeBytes, partBytes, expiresAt }: OpenMultipart) {
+  return {
+    uploadId: id,
+    partSize: partBytes,
+    partCount: partCountOf(sizeBytes, partBytes),
+    expiresAt: expiresAt.toISOString(),
   };
 }
 

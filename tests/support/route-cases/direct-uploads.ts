@@ -6,6 +6,9 @@ import type { RouteCase, RouteCases } from './route-case.ts';
 const CONTENT = Buffer.from('content');
 const FILE = { fileName: 'notes/direct.txt', size: CONTENT.length, contentType: 'text/plain' };
 
+/** Each one another request. */
+let bytes = 0;
+
 /** The URL is this app's own, whatever address it was reached by. */
 function put(world: World, { url, headers }: { readonly url: string; readonly headers: Record<string, string> }) {
   const { pathname, search } = new URL(url);
@@ -47,7 +50,13 @@ function onReservation(call: (id: string) => Call): RouteCase {
 }
 
 export const directUploadCases: RouteCases = {
-  createReservation: { call: () => ({ path: '/reservations', body: { bytes: 10, objects: 1 } }), status: 201 },
+  createReservation: {
+    call: () => {
+      bytes += 1;
+      return { path: '/reservations', body: { bytes, objects: 1 } };
+    },
+    status: 201,
+  },
   listReservations: { call: () => ({ path: '/reservations' }), status: 200 },
   getReservation: onReservation((id) => ({ path: `/reservations/${id}` })),
   releaseReservation: onReservation((id) => ({ path: `/reservations/${id}` })),
