@@ -17,7 +17,7 @@ const LIMITS = {
   BLOCKED_EXTENSIONS: 'exe, bat',
   CORS_ORIGINS: 'https://app.example.com',
 };
-const ALLOWED = { ALLOWED_TYPES: 'image/*, text/plain' };
+const ALLOWED = { ALLOWED_TYPES: 'image/*, text/plain, audio/x-mpegurl' };
 const ORIGIN = 'https://app.example.com';
 
 /** What is sent. */
@@ -215,6 +215,10 @@ describe.each(ENTRANCES)('%s, where few types are allowed', (_title, send) => {
   it.each([
     ['by its name and type', { fileName: 'a.pdf', contentType: 'application/pdf', content: HEADS.pdf }],
     ['by its type', { fileName: 'a', contentType: 'application/pdf', content: HEADS.pdf }],
+    [
+      'by its content, where the type says nothing',
+      { fileName: 'a', contentType: 'audio/x-mpegurl', content: HEADS.pdf },
+    ],
     ['by its content', { fileName: 'a', contentType: 'text/plain', content: HEADS.pdf }],
   ])('refuses another, %s', async (_by, sending) => {
     const me = await actorOf(direct, await direct.world.person());

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/platform/crypto/random.ts';
 import { DirectActor, type DirectSite, put, startDirectSite } from '../support/direct-uploads.ts';
@@ -152,6 +153,26 @@ for (const [kind, site] of Object.entries(sites)) {
       expect(stdout).toBe('200');
       expect((await me.complete(body.data.uploadId)).status).toBe(200);
       expect(await me.content('curl.txt')).toEqual(CONTENT);
+    });
+
+    it('can be sent by the AWS SDK', async () => {
+      const { body } = await me.presign(CONTENT.length, { fileName: 'sdk.txt' });
+      const url = new URL(body.data.url);
+      const client = new S3Client({ region: 'us-east-1' });
+      const { requestHandler } = client.config;
+      const { response } = await requestHandler.handle({
+        method: 'PUT',
+        protocol: url.protocol,
+        hostname: url.hostname,
+        port: Number(url.port),
+        path: `${url.pathname}${url.search}`,
+        headers: { ...body.data.headers, host: url.host },
+        body: CONTENT,
+      } as unknown as Parameters<typeof requestHandler.handle>[0]);
+      client.destroy();
+      expect(response.statusCode).toBe(200);
+      expect((await me.complete(body.data.uploadId)).status).toBe(200);
+      expect(await me.content('sdk.txt')).toEqual(CONTENT);
     });
 
     it('of an empty file is one too', async () => {

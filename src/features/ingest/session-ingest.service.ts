@@ -16,8 +16,8 @@ import type { QuotaRefusals } from './quota-refusals.ts';
 const READ_NOW_BYTES = 32 * 1024 * 1024;
 /** How long a copy from the staging key may take until its intent lets it be removed. */
 const COPY_SECONDS = 3600;
-/** Objects that this process reads at once to learn their SHA-256. */
-const READS_AT_ONCE = 4;
+/** Objects that this process reads at once; large ones, read for their SHA-256, keep no others waiting. */
+const READS_AT_ONCE = { small: 16, large: 2 } as const;
 
 /** An upload that came by requests of its own and is whole in the store. */
 export interface FinishedUpload {
@@ -58,7 +58,7 @@ interface Verified {
 /** The way in for bytes that are in the store already: verified, then committed as all others. */
 export class SessionIngestService {
   readonly #deps: SessionIngestDependencies;
-  readonly #reads = pLimit(READS_AT_ONCE);
+  readonly #reads = { small: pLimit(READS_AT_ONCE.small), large: pLimit(READS_AT_ONCE.large) };
 
   constructor(deps: SessionIngestDependencies) {
     this.#deps = deps;
@@ -130,7 +130,8 @@ export class SessionIngestService {
     const kept = probed.capabilities.signedChecksum ? (head.sha256 ?? null) : null;
     const known = upload.seenSha256 ?? kept;
     const mustRead = known === null && (promisedSha256 !== null || sizeBytes <= READ_NOW_BYTES);
-    const read = await orAbsent(() => this.#reads(() => this.#read(key, upload, mustRead)));
+    const limit = this.#reads[mustRead && sizeBytes > READ_NOW_BYTES ? 'large' : 'small'];
+    const read = await orAbsent(() => limit(() => this.#read(key, upload, mustRead)));
     const sha256 = known ?? read;
     if (promisedSha256 !== null && promisedSha256 !== sha256) throw other('checksumSha256', promisedSha256, sha256);
     return sha256;
