@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newId } from '../../src/platform/crypto/random.ts';
+import { PASSWORD } from '../support/accounts.ts';
 import { DirectActor, type DirectSite, put, type Reply, startDirectSite } from '../support/direct-uploads.ts';
 import type { Person } from '../support/world.ts';
 
@@ -100,6 +101,31 @@ describe.each(WAYS)('an upload by %s', (_title, open) => {
       expect((await me.completeParts(uploadId, parts)).body.error.code).toBe('FILE_TYPE_NOT_ALLOWED');
     } finally {
       await picky.stop();
+    }
+  });
+});
+
+describe('an account that is erased', () => {
+  it('leaves nothing by a URL that was signed before', async () => {
+    const site = await startDirectSite('disk', { ACCOUNT_DELETION_GRACE_DAYS: '0' }, { workers: true });
+    if (!site) throw new Error('the disk store is always there');
+    try {
+      const person = await site.world.person();
+      const leaver = new DirectActor(site, person);
+      const { body } = await leaver.presign(7);
+      const { objectKey } = await leaver.session(body.data.uploadId);
+      expect((await leaver.call('DELETE', '/users/account', { password: PASSWORD })).status).toBeLessThan(300);
+      const { prisma } = site.world.database;
+      await expect.poll(() => prisma.user.count({ where: { id: person.userId } }), { timeout: 20_000 }).toBe(0);
+      expect((await put(body.data, Buffer.from('content'))).status).toBe(200);
+      // Those of the erasure itself are due at once, this one when the URL has ended.
+      await expect.poll(() => prisma.objectTombstone.count({ where: { dueAt: { lt: new Date() } } })).toBe(0);
+      const { count } = await prisma.objectTombstone.updateMany({ where: { objectKey }, data: { dueAt: new Date(0) } });
+      expect(count).toBe(1);
+      await site.site.accounts.composition.tombstones.purge();
+      expect(await site.store.head(objectKey)).toBeNull();
+    } finally {
+      await site.stop();
     }
   });
 });

@@ -42,7 +42,7 @@ export class ReservationService {
     const { space, actor, origin } = scope;
     const id = newId();
     const expiresAt = new Date(clock.now().getTime() + ttlSeconds * 1000);
-    await refusals.noted(scope, '', () =>
+    await refusals.noted(scope, null, () =>
       uow.run(async (tx) => {
         const counters = await reservations.lockSpace(tx, space.id);
         // The account was erased between authorization and here.

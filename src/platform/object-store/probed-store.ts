@@ -10,13 +10,19 @@ const NOTHING: StoreCapabilities = { conditionalPut: false, signedChecksum: fals
 export class ProbedStore {
   readonly #store: Pick<ObjectStore, 'probe'>;
   readonly #log: Logger;
+  readonly #retryMs: number;
   readonly #stopping = new AbortController();
   #known: StoreCapabilities = NOTHING;
   #probing: Promise<void> | null = null;
 
-  constructor(store: Pick<ObjectStore, 'probe'>, log: Logger) {
+  constructor(
+    store: Pick<ObjectStore, 'probe'>,
+    log: Logger,
+    { retryMs = RETRY_MS }: { readonly retryMs?: number } = {},
+  ) {
     this.#store = store;
     this.#log = log;
+    this.#retryMs = retryMs;
   }
 
   /** Until the store has answered, it is taken to hold to nothing. */
@@ -43,7 +49,7 @@ export class ProbedStore {
       } catch (error) {
         this.#log.warn({ err: error }, 'the object store could not be probed; uploads are staged until it is');
       }
-      await delay(RETRY_MS, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => {});
+      await delay(this.#retryMs, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => {});
     }
   }
 }
