@@ -2,6 +2,7 @@ import { deflateSync } from 'node:zlib';
 import sharp, { type Colour, type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MediaResult } from '../../src/platform/media/media-worker.ts';
+import { heicOf } from '../support/heic.ts';
 import { MediaBench } from '../support/media.ts';
 import { pdfOfPages } from '../support/pdf.ts';
 import { emptyPng, pngChunk } from '../support/png.ts';
@@ -184,6 +185,15 @@ describe('what the camera wrote', () => {
     picture.set(little ? [8, 0, 0, 0] : [0, 0, 0, 8], tiff + 10 + entries * 12);
     const { metadata } = await bench.read(picture, 'image/jpeg');
     expect(metadata).toMatchObject({ width: 40, height: 20 });
+  });
+});
+
+describe('a HEIC', () => {
+  it('has no thumbnails, as its codec is not known here, but metadata', async () => {
+    const video = ['-f', 'lavfi', '-i', 'color=red:size=64x48', '-frames:v', '1', '-c:v', 'libx265', '-tag:v', 'hvc1'];
+    const heic = heicOf(await bench.ffmpeg('a.mp4', ...video), [64, 48]);
+    const { metadata, thumbnails } = await bench.read(heic, 'image/heic');
+    expect([metadata, thumbnails]).toEqual([{ format: 'heic', width: 64, height: 48 }, []]);
   });
 });
 
