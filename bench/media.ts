@@ -18,7 +18,10 @@ const run = promisify(execFile);
 
 function noise(width: number, height: number) {
   const noisy = { type: 'gaussian', mean: 128, sigma: 20 } as const;
-  return sharp({ create: { width, height, channels: 3, background: '#888888', noise: noisy }, limitInputPixels: false });
+  return sharp({
+    create: { width, height, channels: 3, background: '#888888', noise: noisy },
+    limitInputPixels: false,
+  });
 }
 
 async function video(name: string, ...codec: string[]): Promise<Buffer> {
