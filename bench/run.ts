@@ -48,7 +48,8 @@ try {
   for (const each of cases) results.push(await measure(each));
   const idleMiB = await idleMemory(service);
   const memory = peakMemory(service);
-  for (const each of streamCases(service, key, bareStream).filter(({ name }) => ONLY.test(name))) results.push(await measure(each));
+  for (const each of streamCases(service, key, bareStream).filter(({ name }) => ONLY.test(name)))
+    results.push(await measure(each));
   const peakMiB = memory.stop();
   await report(results, { idleMiB, peakMiB });
 } finally {
