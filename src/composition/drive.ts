@@ -12,6 +12,7 @@ import type {
   LevelListing,
   OperationService,
   ReadingService,
+  SpaceService,
   StorageService,
   ZipService,
 } from '../features/storage/index.ts';
@@ -28,12 +29,13 @@ export interface DriveInput {
   readonly fileLedger: FileLedgerRepository;
   readonly folderLedger: FolderLedgerRepository;
   readonly operations: OperationService;
+  readonly spaces: SpaceService;
   readonly policy: ContentPolicy;
 }
 
 /** Drives by id: folders and files, the own ones and what others share. */
 export function composeDrive({ database, clock, uow, folderLimits }: Basis, input: DriveInput) {
-  const { storage, levels, reading, zips, fileLedger, folderLedger, operations, policy } = input;
+  const { storage, levels, reading, zips, fileLedger, folderLedger, operations, spaces, policy } = input;
   const access = new DriveAccess({ repository: new DriveAccessRepository(database), clock });
   const folders = new FolderService({
     access,
@@ -45,5 +47,5 @@ export function composeDrive({ database, clock, uow, folderLimits }: Basis, inpu
     startOperation: (tx, spaceId, operationId) => operations.start(tx, spaceId, operationId),
   });
   const files = new DriveFileService({ access, storage, reading, fileLedger, policy });
-  return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, clock })] };
+  return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, spaces, clock })] };
 }

@@ -123,7 +123,17 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     clock,
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
-  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, operations, policy, zips });
+  const drive = composeDrive(basis, {
+    storage,
+    levels,
+    reading,
+    fileLedger,
+    folderLedger,
+    operations,
+    policy,
+    zips,
+    spaces,
+  });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {
