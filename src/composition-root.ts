@@ -11,6 +11,8 @@ import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
 import { type IdempotencyService, purgeIdempotencyJob } from './features/idempotency/index.ts';
+import { CONTENT_JOBS } from './features/ingest/index.ts';
+import { JobService, jobRoutes } from './features/jobs/index.ts';
 import {
   expireReservationsJob,
   type LedgerService,
@@ -23,7 +25,9 @@ import { type OperationService, purgeTrashJob, runOperationJob, type TrashServic
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
+import { JobBoard } from './platform/queue/job-board.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
+import { registerOutboxJobs, relayOutboxJob } from './platform/queue/outbox.jobs.ts';
 import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
 import { RateLimiter } from './platform/rate-limit/rate-limiter.ts';
 
@@ -40,8 +44,10 @@ const JOBS = [
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
+  relayOutboxJob,
   resetRequestJob,
   runOperationJob,
+  ...CONTENT_JOBS,
 ];
 
 /** The services of one process, wired; nothing runs before `queue.start`. */
@@ -69,6 +75,7 @@ export function compose(input: CompositionInput): Composition {
     clock,
   });
   const basis = composeBasis(input, queue);
+  registerOutboxJobs(queue, basis.outbox);
   const shares = composeShares(basis);
   const signIn = composeSignIn(basis, { onEmailVerified: (tx, user) => shares.received.claim(tx, user) });
   const keys = composeKeys(basis);
@@ -85,6 +92,7 @@ export function compose(input: CompositionInput): Composition {
       ...composeLinks(basis, files).routes,
       ...shares.routes,
       ...auditLog.routes,
+      ...jobRoutes(composeJobs(basis, queue)),
       ...adminHealthRoutes(composeHealth(basis)),
     ],
     access: signIn.access,
@@ -108,6 +116,11 @@ function composeLimits({ config, database }: Basis): RateLimiters {
     upload: upload && RateLimiter.local('upload', upload),
     api: api && RateLimiter.local('api', api),
   };
+}
+
+/** What admins see of the queue. */
+function composeJobs({ database, uow, users, audit }: Basis, queue: PgBossQueue): JobService {
+  return new JobService({ uow, board: new JobBoard(database, queue), users, audit });
 }
 
 /** What admins see of the whole. */

@@ -44,6 +44,11 @@ export const AUDIT_ACTIONS = [
   'file.purge',
   'file.version_restore',
   'file.version_delete',
+  'file.quarantine',
+  'upload.open',
+  'upload.abort',
+  'reservation.create',
+  'reservation.release',
   'folder.create',
   'folder.move',
   'folder.delete',
@@ -61,6 +66,8 @@ export const AUDIT_ACTIONS = [
   'admin.drive_quota_change',
   'admin.key_quota_change',
   'admin.audit_export',
+  'job.retry',
+  'job.delete',
   'system.admin_created',
   'system.audit_purge',
 ] as const;
@@ -90,7 +97,18 @@ export interface AuditEntry {
   /** The key that it is about, where that is not the actor. */
   readonly accessKeyId?: string;
   readonly subject?: {
-    readonly type: 'user' | 'request' | 'key' | 'file' | 'folder' | 'share' | 'link' | 'space';
+    readonly type:
+      | 'user'
+      | 'request'
+      | 'key'
+      | 'file'
+      | 'folder'
+      | 'share'
+      | 'link'
+      | 'space'
+      | 'upload'
+      | 'reservation'
+      | 'job';
     readonly id: string;
   };
   /** Never a secret. */
