@@ -1,5 +1,6 @@
 import { composeAccounts } from './composition/accounts.ts';
 import { type Basis, type CompositionInput, composeBasis } from './composition/basis.ts';
+import { composeContentCheck } from './composition/content-check.ts';
 import { composeAuditLog, composeFiles } from './composition/files.ts';
 import { composeKeys } from './composition/keys.ts';
 import { composeLinks, composeShares } from './composition/sharing.ts';
@@ -10,6 +11,10 @@ import { adminHealthRoutes, HealthRepository, HealthService } from './features/a
 import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
+import { type ContentCheckService, sweepContentsJob } from './features/content-check/index.ts';
+import { type IdempotencyService, purgeIdempotencyJob } from './features/idempotency/index.ts';
+import { CONTENT_JOBS } from './features/ingest/index.ts';
+import { JobService, jobRoutes } from './features/jobs/index.ts';
 import {
   expireReservationsJob,
   type LedgerService,
@@ -22,7 +27,9 @@ import { type OperationService, purgeTrashJob, runOperationJob, type TrashServic
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
+import { JobBoard } from './platform/queue/job-board.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
+import { registerOutboxJobs, relayOutboxJob } from './platform/queue/outbox.jobs.ts';
 import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
 import { RateLimiter } from './platform/rate-limit/rate-limiter.ts';
 
@@ -35,11 +42,15 @@ const JOBS = [
   mailSendJob,
   purgeAuditJob,
   purgeAuthJob,
+  purgeIdempotencyJob,
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
+  relayOutboxJob,
   resetRequestJob,
   runOperationJob,
+  sweepContentsJob,
+  ...CONTENT_JOBS,
 ];
 
 /** The services of one process, wired; nothing runs before `queue.start`. */
@@ -47,6 +58,7 @@ export interface Composition {
   readonly routes: readonly Route[];
   readonly access: AccessService;
   readonly limits: RateLimiters;
+  readonly idempotency: IdempotencyService;
   readonly firstAdmin: FirstAdminService;
   readonly queue: JobQueue;
   readonly readiness: ReadinessService;
@@ -54,6 +66,7 @@ export interface Composition {
   readonly tombstones: TombstoneService;
   readonly operations: OperationService;
   readonly trash: TrashService;
+  readonly contentChecks: ContentCheckService;
 }
 
 /** With `composition/`, the only place that knows who needs whom. */
@@ -66,12 +79,14 @@ export function compose(input: CompositionInput): Composition {
     clock,
   });
   const basis = composeBasis(input, queue);
+  registerOutboxJobs(queue, basis.outbox);
   const shares = composeShares(basis);
   const signIn = composeSignIn(basis, { onEmailVerified: (tx, user) => shares.received.claim(tx, user) });
   const keys = composeKeys(basis);
   const accounts = composeAccounts(basis, signIn, keys.keys);
   const auditLog = composeAuditLog(basis);
   const files = composeFiles(basis, auditLog.recorder);
+  const contentChecks = composeContentCheck(basis);
   return {
     routes: [
       ...systemRoutes({ version, clock, readiness }),
@@ -82,10 +97,12 @@ export function compose(input: CompositionInput): Composition {
       ...composeLinks(basis, files).routes,
       ...shares.routes,
       ...auditLog.routes,
+      ...jobRoutes(composeJobs(basis, queue)),
       ...adminHealthRoutes(composeHealth(basis)),
     ],
     access: signIn.access,
     limits: composeLimits(basis),
+    idempotency: basis.idempotency,
     firstAdmin: signIn.firstAdmin,
     queue,
     readiness,
@@ -93,6 +110,7 @@ export function compose(input: CompositionInput): Composition {
     tombstones: files.tombstones,
     operations: files.operations,
     trash: files.trash,
+    contentChecks,
   };
 }
 
@@ -104,6 +122,11 @@ function composeLimits({ config, database }: Basis): RateLimiters {
     upload: upload && RateLimiter.local('upload', upload),
     api: api && RateLimiter.local('api', api),
   };
+}
+
+/** What admins see of the queue. */
+function composeJobs({ database, uow, users, audit }: Basis, queue: PgBossQueue): JobService {
+  return new JobService({ uow, board: new JobBoard(database, queue), users, audit });
 }
 
 /** What admins see of the whole. */

@@ -5,7 +5,13 @@ import {
   auditLogRoutes,
   registerAuditJobs,
 } from '../features/audit/index.ts';
-import { IngestService, QuotaRefusals } from '../features/ingest/index.ts';
+import {
+  ContentPolicy,
+  ContentProcessing,
+  FileCommitter,
+  IngestService,
+  QuotaRefusals,
+} from '../features/ingest/index.ts';
 import {
   FileLedgerRepository,
   FolderLedgerRepository,
@@ -65,7 +71,22 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
-  const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
+  const policy = new ContentPolicy(config.limits);
+  const processing = new ContentProcessing({
+    scans: config.clamdUrl !== undefined,
+    makesMedia: () => false,
+    outbox: basis.outbox,
+  });
+  const committer = new FileCommitter(ledger, processing);
+  const ingest = new IngestService({
+    ledger,
+    committer,
+    store,
+    budget,
+    policy,
+    refusals,
+    log,
+  });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays });
   const listing = new FileListingRepository(database);
   const folders = new FolderRepository(database);
@@ -85,6 +106,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     listing,
     fileLedger,
     ingest,
+    policy,
     operations,
   });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
@@ -101,7 +123,17 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     clock,
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
-  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, operations, zips });
+  const drive = composeDrive(basis, {
+    storage,
+    levels,
+    reading,
+    fileLedger,
+    folderLedger,
+    operations,
+    policy,
+    zips,
+    spaces,
+  });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {
@@ -110,6 +142,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     operations,
     trash,
     ingest,
+    policy,
     storage,
     folders,
     levels,

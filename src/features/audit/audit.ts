@@ -1,3 +1,5 @@
+import type { IdempotencyAttempt } from '../idempotency/index.ts';
+
 /** Everything that is recorded. Append-only: exports and filters rely on the names. */
 export const AUDIT_ACTIONS = [
   'user.register',
@@ -42,6 +44,11 @@ export const AUDIT_ACTIONS = [
   'file.purge',
   'file.version_restore',
   'file.version_delete',
+  'file.quarantine',
+  'upload.open',
+  'upload.abort',
+  'reservation.create',
+  'reservation.release',
   'folder.create',
   'folder.move',
   'folder.delete',
@@ -59,6 +66,8 @@ export const AUDIT_ACTIONS = [
   'admin.drive_quota_change',
   'admin.key_quota_change',
   'admin.audit_export',
+  'job.retry',
+  'job.delete',
   'system.admin_created',
   'system.audit_purge',
 ] as const;
@@ -77,6 +86,8 @@ export interface AuditOrigin {
   readonly ip: string | null;
   readonly userAgent: string | null;
   readonly requestId: string | null;
+  /** Where the request came with an `Idempotency-Key`: what is recorded is its effect. */
+  readonly idempotency?: IdempotencyAttempt | undefined;
 }
 
 export interface AuditEntry {
@@ -86,11 +97,24 @@ export interface AuditEntry {
   /** The key that it is about, where that is not the actor. */
   readonly accessKeyId?: string;
   readonly subject?: {
-    readonly type: 'user' | 'request' | 'key' | 'file' | 'folder' | 'share' | 'link' | 'space';
+    readonly type:
+      | 'user'
+      | 'request'
+      | 'key'
+      | 'file'
+      | 'folder'
+      | 'share'
+      | 'link'
+      | 'space'
+      | 'upload'
+      | 'reservation'
+      | 'job';
     readonly id: string;
   };
   /** Never a secret. */
   readonly metadata?: Readonly<Record<string, string | number | boolean | null>>;
+  /** No part of the log: what the answer holds and nothing else does, for the idempotency key of the request. */
+  readonly secret?: object;
 }
 
 /** The service itself: starts, jobs, retention. */

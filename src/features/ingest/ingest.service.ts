@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AppError } from '../../errors/app-error.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
-import type { SpaceCounters } from '../access/index.ts';
 import type {
-  CommitInput,
   CommitPlace,
   CommitRecord,
   ConflictPolicy,
@@ -15,10 +12,11 @@ import type {
   Reservation,
   SpaceScope,
 } from '../ledger/index.ts';
-import { ANNOUNCED_SLACK_BYTES, prepend, readHead } from './body-head.ts';
-import { type Category, categoryOf, contentTypeOf } from './content-type.ts';
-import { extensionOf, fileNameFault, normalizeFileName, splitForNumber } from './file-name.ts';
+import { ANNOUNCED_SLACK_BYTES, inspected, prepend, readHead } from './body-head.ts';
+import type { ContentPolicy } from './content-policy.ts';
+import type { FileCommitter, IngestedFile, StoredContent, Target } from './file-committer.ts';
 import { type QuotaRefusals, quotaDetailsOf } from './quota-refusals.ts';
+import { type Content, readableKey } from './readable.ts';
 import { ReservedBody } from './reserved-body.ts';
 
 /** Bodies up to here are read whole first: their exact size is reserved and they cost the fewest steps. */
@@ -41,11 +39,10 @@ export interface IngestInput {
   readonly announcedBytes: number | undefined;
 }
 
-/** Content that is in the store already. */
-export interface CopySource {
-  readonly objectKey: string;
+/** Content that is in the store already, and may be read. */
+export interface CopySource extends Content {
   readonly sizeBytes: number;
-  readonly sha256: string;
+  readonly sha256: string | null;
   readonly etag: string;
   readonly contentType: string;
 }
@@ -60,21 +57,6 @@ export interface CopyInput {
   readonly folderId?: string | undefined;
 }
 
-/** A file as the ledger took it in. */
-export interface IngestedFile {
-  readonly id: string;
-  readonly path: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly etag: string;
-  readonly contentType: string;
-  readonly category: Category;
-  readonly extension: string;
-  readonly tags: readonly string[];
-  readonly uploadedAt: Date;
-  readonly counters: SpaceCounters;
-}
-
 /** Stored, but not yet a file: the caller decides by `commit` or `abort` when it has seen the whole request. */
 export interface StagedFile {
   readonly sizeBytes: number;
@@ -86,26 +68,12 @@ export interface StagedFile {
 
 export interface IngestDependencies {
   readonly ledger: LedgerService;
+  readonly committer: FileCommitter;
   readonly store: ObjectStore;
   readonly budget: ByteBudget;
-  readonly maxFileBytes: number;
+  readonly policy: ContentPolicy;
   readonly refusals: QuotaRefusals;
   readonly log: Logger;
-}
-
-interface Target {
-  readonly path: string;
-  readonly conflict: ConflictPolicy;
-  readonly contentType: string;
-  readonly reservationId?: string | undefined;
-}
-
-interface Stored {
-  readonly reservation: Reservation;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  /** The SHA-256 unless told. */
-  readonly etag?: string;
 }
 
 /** The one way in: every entrance for bytes ends here (DESIGN.md point 1). */
@@ -119,41 +87,49 @@ export class IngestService {
   /**
    * Reserves, streams into the store and hashes. Memory does not grow with the body's length. When it throws, the
    * reservation is released and whatever was stored is buried.
-   * Errors: VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, FILE_TOO_LARGE, and those of the store.
+   * Errors: VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, CONTENT_MISMATCH, QUOTA_EXCEEDED, FILE_EXISTS, FILE_TOO_LARGE,
+   * and those of the store.
    */
   async stage(input: IngestInput): Promise<StagedFile> {
     // The body may break while nobody listens, between one step and the next; each step sees it when it reads on.
     input.body.on('error', () => undefined);
-    const path = checkedName(input.fileName);
-    const contentType = contentTypeOf(path, input.contentType);
-    const { conflict, reservationId } = input;
-    const target = { path, conflict, contentType, reservationId };
+    const { fileName, contentType: given, announcedBytes = 0, conflict, reservationId } = input;
+    const sizeBytes = announcedBytes - ANNOUNCED_SLACK_BYTES;
+    const admitted = this.#deps.policy.admit({ path: fileName, contentType: given, sizeBytes });
+    const { path } = admitted;
+    const target = { ...admitted, conflict, reservationId };
     const stored = await this.#deps.refusals.noted(input.scope, path, () => this.#store(input, target));
     return this.#staged(input, target, stored);
   }
 
   /**
    * Copies content inside the store to a new name; pays quota as an upload does.
-   * Errors: VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, and those of the store: `ObjectNotFoundError` when the
-   * source has been removed meanwhile.
+   * Errors: VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, FILE_PROCESSING, VIRUS_FOUND, QUOTA_EXCEEDED, FILE_EXISTS, and
+   * those of the store: `ObjectNotFoundError` when the source has been removed meanwhile.
    */
   async copy({ scope, source, fileName, conflict, tags, folderId }: CopyInput): Promise<IngestedFile> {
-    const path = checkedName(fileName);
+    const path = this.#deps.policy.checkedName(fileName);
     const { contentType, sizeBytes, sha256, etag } = source;
+    const from = readableKey(source);
     const { ledger, store, refusals } = this.#deps;
     const target = { path, conflict, contentType };
     return refusals.noted(scope, path, async () => {
       const reservation = await ledger.reserve(scope.space, { ...target, bytes: sizeBytes });
-      await this.#guarded(reservation, () => store.copy(source.objectKey, reservation.objectKey));
-      const stored = { reservation, sizeBytes, sha256, etag };
+      await this.#guarded(reservation, () => store.copy(from, reservation.objectKey));
+      const stored = { reservation, sizeBytes, sha256, etag, isChecked: true };
       const place = { path, folderId };
-      return this.#commit(target, stored, { ...scope, tags, place, reason: 'copy', action: 'file.copy' });
+      return this.#deps.committer.commit(target, stored, {
+        ...scope,
+        tags,
+        place,
+        reason: 'copy',
+        action: 'file.copy',
+      });
     });
   }
 
-  async #store(input: IngestInput, target: Target): Promise<Stored> {
+  async #store(input: IngestInput, target: Target): Promise<StoredContent> {
     const { announcedBytes, body } = input;
-    this.#refuseLarger((announcedBytes ?? 0) - ANNOUNCED_SLACK_BYTES);
     if (announcedBytes !== undefined && announcedBytes > SMALL_BYTES) {
       return this.#storeAnnounced(input, target, announcedBytes);
     }
@@ -162,7 +138,8 @@ export class IngestService {
       if (!head.ended) {
         return await this.#storeStream(input, target, announcedBytes ?? head.bytes.length, prepend(head.bytes, body));
       }
-      this.#refuseLarger(head.bytes.length);
+      this.#deps.policy.admitSize(head.bytes.length);
+      await this.#deps.policy.check({ ...target, head: head.bytes });
       const reservation = await this.#deps.ledger.reserve(input.scope.space, { ...target, bytes: head.bytes.length });
       return await this.#guarded(reservation, async () => {
         await this.#deps.store.put(reservation.objectKey, head.bytes, {
@@ -170,7 +147,7 @@ export class IngestService {
           sizeBytes: head.bytes.length,
         });
         const sha256 = createHash('sha256').update(head.bytes).digest('hex');
-        return { reservation, sizeBytes: head.bytes.length, sha256 };
+        return { reservation, sizeBytes: head.bytes.length, sha256, etag: sha256 };
       });
     } finally {
       head.release();
@@ -178,7 +155,7 @@ export class IngestService {
   }
 
   /** A body that would just not fit as announced gets what is free, and is refused only when it really needs more. */
-  async #storeAnnounced(input: IngestInput, target: Target, bytes: number): Promise<Stored> {
+  async #storeAnnounced(input: IngestInput, target: Target, bytes: number): Promise<StoredContent> {
     try {
       return await this.#storeStream(input, target, bytes, input.body);
     } catch (refusal) {
@@ -195,17 +172,18 @@ export class IngestService {
     }
   }
 
-  async #storeStream(input: IngestInput, target: Target, bytes: number, source: Readable): Promise<Stored> {
-    const { ledger, store, budget, maxFileBytes } = this.#deps;
+  async #storeStream(input: IngestInput, target: Target, bytes: number, source: Readable): Promise<StoredContent> {
+    const { ledger, store, budget, policy } = this.#deps;
     const reservation = await ledger.reserve(input.scope.space, { ...target, bytes });
     return this.#guarded(reservation, async () => {
       const reserved = new ReservedBody({
         reservedBytes: bytes,
-        maxBytes: maxFileBytes,
+        maxBytes: policy.maxFileBytes,
         grow: (more) => ledger.grow(reservation, more),
         budget,
       });
-      const sending = pipeline(source, reserved);
+      const inspect = (head: Buffer) => policy.check({ ...target, head });
+      const sending = pipeline(source, (chunks: AsyncIterable<Buffer>) => inspected(chunks, inspect), reserved);
       const writing = store
         .put(reservation.objectKey, reserved, { contentType: target.contentType })
         .catch((error: unknown) => {
@@ -218,7 +196,8 @@ export class IngestService {
       const [sent, written] = await Promise.allSettled([sending, writing]);
       if (sent.status === 'rejected') throw sent.reason;
       if (written.status === 'rejected') throw written.reason;
-      return { reservation, sizeBytes: reserved.sizeBytes, sha256: reserved.sha256() };
+      const sha256 = reserved.sha256();
+      return { reservation, sizeBytes: reserved.sizeBytes, sha256, etag: sha256 };
     });
   }
 
@@ -232,7 +211,7 @@ export class IngestService {
     }
   }
 
-  #staged(input: IngestInput, target: Target, stored: Stored): StagedFile {
+  #staged(input: IngestInput, target: Target, stored: StoredContent): StagedFile {
     let settled = false;
     return {
       sizeBytes: stored.sizeBytes,
@@ -241,7 +220,7 @@ export class IngestService {
         const { scope, tags, action = 'file.upload' } = input;
         const now = { ...target, path: place?.path ?? target.path };
         return this.#deps.refusals.noted(scope, now.path, () =>
-          this.#commit(now, stored, { ...scope, tags, place, reason: 'upload', action }),
+          this.#deps.committer.commit(now, stored, { ...scope, tags, place, reason: 'upload', action }),
         );
       },
       abort: async () => {
@@ -250,23 +229,6 @@ export class IngestService {
         await this.#release(stored.reservation);
       },
     };
-  }
-
-  async #commit(
-    { path: wanted, contentType }: Target,
-    { reservation, sizeBytes, sha256, etag = sha256 }: Stored,
-    { tags, place, ...record }: CommitRecord & Pick<CommitInput, 'tags' | 'place'>,
-  ): Promise<IngestedFile> {
-    const file = { sizeBytes, sha256, etag, contentType, ...namedAs(wanted, contentType) };
-    const committed = await this.#deps.ledger.commit(reservation, {
-      ...file,
-      ...splitForNumber(wanted),
-      tags,
-      place,
-      record,
-    });
-    const { fileId: id, path, uploadedAt, counters } = committed;
-    return { id, path, ...file, tags: committed.tags, uploadedAt, counters };
   }
 
   async #release(reservation: Reservation): Promise<void> {
@@ -280,27 +242,6 @@ export class IngestService {
       );
     }
   }
-
-  #refuseLarger(bytes: number): void {
-    const { maxFileBytes } = this.#deps;
-    if (bytes > maxFileBytes) throw new AppError('FILE_TOO_LARGE', { details: { maxBytes: maxFileBytes } });
-  }
-}
-
-/** The name as a path in a space; `field` is what the caller calls it. Errors: VALIDATION_FAILED. */
-export function checkedName(fileName: string, field = 'fileName'): string {
-  const path = normalizeFileName(fileName);
-  const fault = fileNameFault(path);
-  if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: field, message: fault }] });
-  return path;
-}
-
-/** What a file is by its name. */
-export function namedAs(
-  path: string,
-  contentType: string,
-): { readonly category: Category; readonly extension: string } {
-  return { category: categoryOf(path, contentType), extension: extensionOf(path).toLowerCase() };
 }
 
 /** Bytes that were missing, if it was for want of bytes that a reservation was refused. */
