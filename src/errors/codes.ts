@@ -52,7 +52,7 @@ export const ERROR_CODES = {
   FILE_TYPE_NOT_ALLOWED: { status: 415, message: 'Files of this type are not taken here' },
   CONTENT_MISMATCH: { status: 415, message: 'The content is not what its name or type says' },
   RANGE_NOT_SATISFIABLE: { status: 416, message: 'The range lies outside the file' },
-  VIRUS_FOUND: { status: 422, message: 'The file is in quarantine: a virus was found in it' },
+  VIRUS_FOUND: { status: 422, message: 'The file is in quarantine: it was not found to be free of viruses' },
   RATE_LIMITED: { status: 429, message: 'Too many requests' },
   INTERNAL: { status: 500, message: 'Something went wrong here' },
   DEPENDENCY_UNAVAILABLE: { status: 503, message: 'A service that this depends on does not answer' },
