@@ -1,0 +1,164 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { AppError } from '../../../errors/app-error.ts';
+import { newId } from '../../../platform/crypto/random.ts';
+import type { Logger } from '../../../platform/logging/logger.ts';
+import type { TusSession, UploadLockId } from './tus-session.ts';
+
+/** How long a lock outlives the last sign of life of its process, where nobody waits for it. */
+const LEASE_SECONDS = 15;
+/** And where somebody does: less than this left tells a holder that it is asked to let go. */
+const ASKED_SECONDS = 4;
+const LOOK_EVERY_MS = 1_000;
+/** What is not asked for is put off when this much of it is over. */
+const RENEW_AFTER_MS = 5_000;
+const POLL_MS = 200;
+/** A holder that is alive lets go within a second and what its store takes to flush, a dead one loses it after 4. */
+const MAX_WAIT_MS = 12_000;
+
+/** The rows that locks live in; see `TusSessionRepository`. */
+export interface LockRows {
+  find(spaceId: string, id: string): Promise<TusSession | null>;
+  lock(spaceId: string, lock: UploadLockId, seconds: number): Promise<TusSession | null>;
+  ask(spaceId: string, uploadId: string, seconds: number): Promise<void>;
+  look(
+    locks: readonly UploadLockId[],
+    seconds: number,
+  ): Promise<readonly { readonly id: string; readonly asked: boolean }[]>;
+  renew(locks: readonly UploadLockId[], seconds: number): Promise<void>;
+  unlock(lock: UploadLockId): Promise<void>;
+}
+
+/** The right to write to an upload, until `release`. */
+export interface UploadLock extends UploadLockId {
+  /** Aborted when somebody else wants to go on with the upload, or when the lock is lost. */
+  readonly signal: AbortSignal;
+  /** Another may be writing by now. */
+  readonly isLost: boolean;
+  release(): Promise<void>;
+}
+
+class HeldLock implements UploadLock {
+  readonly uploadId: string;
+  readonly token = newId();
+  readonly released = Promise.withResolvers<void>();
+  readonly #letGo = new AbortController();
+  readonly #onRelease: () => Promise<void>;
+  isLost = false;
+  renewedAt = performance.now();
+
+  constructor(uploadId: string, onRelease: (lock: HeldLock) => Promise<void>) {
+    this.uploadId = uploadId;
+    this.#onRelease = () => onRelease(this);
+  }
+
+  get signal(): AbortSignal {
+    return this.#letGo.signal;
+  }
+
+  ask(): void {
+    this.#letGo.abort();
+  }
+
+  lose(): void {
+    this.isLost = true;
+    this.#letGo.abort();
+  }
+
+  release(): Promise<void> {
+    return this.#onRelease();
+  }
+}
+
+/**
+ * One writer at a time for each upload, over all processes. Whoever comes later asks the one before to let go (a client resumes
+ * while its old connection hangs half-open): the lease is made short, which the holder sees within a second, ends its
+ * transfer and releases. One statement a second serves all locks of the process; no connection is held.
+ */
+export class UploadLocks {
+  readonly #rows: LockRows;
+  readonly #log: Logger;
+  readonly #held = new Map<string, HeldLock>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(rows: LockRows, log: Logger) {
+    this.#rows = rows;
+    this.#log = log;
+  }
+
+  /**
+   * Answers the upload as it stands and the lock; `lock` is null where it is not open (any more), or there is none.
+   * Errors: UPLOAD_LOCKED, when the one who writes does not let go in time.
+   */
+  async acquire(
+    spaceId: string,
+    uploadId: string,
+  ): Promise<{ readonly session: TusSession | null; readonly lock: UploadLock | null }> {
+    const giveUpAt = performance.now() + MAX_WAIT_MS;
+    for (;;) {
+      const lock = new HeldLock(uploadId, (held) => this.#release(held));
+      const session = await this.#rows.lock(spaceId, lock, LEASE_SECONDS);
+      if (session) {
+        this.#hold(lock);
+        return { session, lock };
+      }
+      const found = await this.#rows.find(spaceId, uploadId);
+      if (found?.state !== 'open') return { session: found, lock: null };
+      if (performance.now() >= giveUpAt) throw new AppError('UPLOAD_LOCKED', { retryAfterSeconds: 2 });
+      const holder = this.#held.get(uploadId);
+      holder?.ask();
+      await this.#rows.ask(spaceId, uploadId, ASKED_SECONDS);
+      await Promise.race([delay(POLL_MS), holder?.released.promise ?? delay(POLL_MS)]);
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #hold(lock: HeldLock): void {
+    this.#held.set(lock.uploadId, lock);
+    this.#timer ??= setInterval(() => void this.#look(), LOOK_EVERY_MS).unref();
+  }
+
+  async #release(lock: HeldLock): Promise<void> {
+    if (this.#held.get(lock.uploadId) === lock) this.#held.delete(lock.uploadId);
+    if (this.#held.size === 0) this.stop();
+    try {
+      await this.#rows.unlock(lock);
+    } catch (error) {
+      // The lease ends by itself.
+      this.#log.warn({ err: error, uploadId: lock.uploadId }, 'the lock of an upload could not be released at once');
+    }
+    lock.released.resolve();
+  }
+
+  /** Who asks, what is lost, what has to be put off. */
+  async #look(): Promise<void> {
+    const held = [...this.#held.values()].filter(({ isLost }) => !isLost);
+    if (held.length === 0) return;
+    const lookedAt = performance.now();
+    try {
+      const found = new Map((await this.#rows.look(held, ASKED_SECONDS)).map(({ id, asked }) => [id, asked]));
+      for (const lock of held) {
+        const asked = found.get(lock.uploadId);
+        if (asked === undefined) lock.lose();
+        else if (asked) lock.ask();
+      }
+      const mine = held.filter(({ isLost }) => !isLost);
+      // Who was asked needs time to let go.
+      await this.#renew(mine.filter(({ signal }) => signal.aborted), ASKED_SECONDS, lookedAt);
+      const due = mine.filter(({ signal, renewedAt }) => !signal.aborted && lookedAt - renewedAt >= RENEW_AFTER_MS);
+      await this.#renew(due, LEASE_SECONDS, lookedAt);
+    } catch (error) {
+      this.#log.warn({ err: error, uploads: held.length }, 'locks of uploads could not be renewed');
+      for (const lock of held) if (performance.now() - lock.renewedAt >= LEASE_SECONDS * 1000) lock.lose();
+    }
+  }
+
+  async #renew(locks: readonly HeldLock[], seconds: number, now: number): Promise<void> {
+    if (locks.length === 0) return;
+    await this.#rows.renew(locks, seconds);
+    for (const lock of locks) lock.renewedAt = now;
+  }
+}
