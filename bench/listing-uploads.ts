@@ -9,7 +9,7 @@ const FILES = 20_000;
 const BATCH = 50;
 const ROUNDS = 1;
 /** What `file_indexes` adds for lists, besides what was there before in another form. */
-const ADDED = ['files_filters', 'files_folder_path', 'files_folder_uploaded_at', 'files_folder_size_bytes'];
+const ADDED = ['files_listed_filters', 'files_listed_folder_path', 'files_listed_folder_uploaded_at', 'files_listed_folder_size_bytes'];
 
 /** 20,000 uploads reserved and committed by the ledger in batches, with and without the indexes; rows of a table. */
 export async function measureUploads(database: Database, client: pg.Client): Promise<string[]> {
@@ -19,7 +19,7 @@ export async function measureUploads(database: Database, client: pg.Client): Pro
     [ADDED],
   );
   const [gin] = rows.filter(({ indexdef }) => indexdef.includes('gin'));
-  await client.query('DROP INDEX files_filters');
+  await client.query('DROP INDEX files_listed_filters');
   const withoutGin = await medianRate(database);
   for (const name of ADDED.slice(1)) await client.query(`DROP INDEX ${name}`);
   const without = await medianRate(database);

@@ -53,7 +53,7 @@ const EXPIRE = { name: 'ledger_expire', text: 'SELECT ledger_expire($1) AS expir
 const RENEW = {
   name: 'ledger_renew',
   // What is locked is being committed, grown or released just now: waiting for it could deadlock.
-  text: `UPDATE uploads SET lease_expires_at = now() + make_interval(secs => $2)
+  text: `UPDATE uploads SET lease_expires_at = greatest(lease_expires_at, now() + make_interval(secs => $2))
     WHERE id IN (SELECT id FROM uploads WHERE id = ANY($1::uuid[]) FOR UPDATE SKIP LOCKED)`,
 };
 

@@ -30,12 +30,12 @@ const GROWTH = {
 
 const LARGEST = {
   name: 'analytics_largest',
-  text: `SELECT ${FILE_COLUMNS} FROM files WHERE space_id = $1 AND deleted_at IS NULL ORDER BY size_bytes DESC, id DESC LIMIT 1`,
+  text: `SELECT ${FILE_COLUMNS} FROM files WHERE space_id = $1 AND deleted_at IS NULL AND path <> '' ORDER BY size_bytes DESC, id DESC LIMIT 1`,
 };
 
 const RECENT = {
   name: 'analytics_recent',
-  text: `SELECT ${FILE_COLUMNS} FROM files WHERE space_id = $1 AND deleted_at IS NULL ORDER BY uploaded_at DESC, id DESC LIMIT ${RECENT_FILES}`,
+  text: `SELECT ${FILE_COLUMNS} FROM files WHERE space_id = $1 AND deleted_at IS NULL AND path <> '' ORDER BY uploaded_at DESC, id DESC LIMIT ${RECENT_FILES}`,
 };
 
 /** Reads the rollups of a space. */

@@ -131,7 +131,8 @@ function orderBy({ sort, order }: FileQuery): string {
  */
 function walked(query: FileQuery, bind: Bind, cheaply = false): string {
   const { sort, order, folder, cursor } = query;
-  const found = ['space_id = $1', 'deleted_at IS NULL'];
+  // Only with the last of these are the indexes of lists used.
+  const found = ['space_id = $1', 'deleted_at IS NULL', `path <> ''`];
   if (folder !== undefined && cheaply) found.push(...directlyIn(folder, bind));
   else if (folder !== undefined) found.push(`path_folder_key(path) = ${bind(folderKey(folder))}`);
   if (sort === 'name' && hasPrefix(query)) found.push(...prefixed(query.prefix, bind));

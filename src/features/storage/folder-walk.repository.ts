@@ -63,7 +63,7 @@ const WALK = { asc: walk('asc'), desc: walk('desc') };
 function walk(order: 'asc' | 'desc') {
   const ascending = order === 'asc';
   const next = (from: string) => `SELECT path_folder_key(path) AS key FROM files
-    WHERE space_id = $1 AND deleted_at IS NULL AND ${
+    WHERE space_id = $1 AND deleted_at IS NULL AND path <> '' AND ${
       ascending
         ? `path_folder_key(path) >= ${from} AND ($3::text IS NULL OR path_folder_key(path) < $3)`
         : `(${from} IS NULL OR path_folder_key(path) < ${from}) AND path_folder_key(path) >= $3`
