@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '../../../errors/app-error.ts';
 import { newId } from '../../../platform/crypto/random.ts';
 import type { Logger } from '../../../platform/logging/logger.ts';
-import type { TusSession, UploadLockId } from './tus-session.ts';
 
 /** How long a lock outlives the last sign of life of its process, where nobody waits for it. */
 const LEASE_SECONDS = 15;
@@ -15,11 +14,19 @@ const POLL_MS = 200;
 /** A holder that is alive lets go within a second and what its store takes to flush, a dead one loses it after 4. */
 const MAX_WAIT_MS = 12_000;
 
-/** The rows that locks live in; see `TusSessionRepository`. */
+/** Who writes to an upload; of one request. */
+export interface UploadLockId {
+  readonly uploadId: string;
+  readonly token: string;
+}
+
+/** Where locks live. */
 export interface LockRows {
-  find(spaceId: string, id: string): Promise<TusSession | null>;
-  lock(spaceId: string, lock: UploadLockId, seconds: number): Promise<TusSession | null>;
+  /** Takes the lock of an open upload where it is free. */
+  lock(spaceId: string, lock: UploadLockId, seconds: number): Promise<boolean>;
+  /** Lets whoever holds the lock have it for no longer than so many seconds, which tells that somebody waits. */
   ask(spaceId: string, uploadId: string, seconds: number): Promise<void>;
+  /** Of these locks those that are still held; `asked`: they have no more than so many seconds left. */
   look(
     locks: readonly UploadLockId[],
     seconds: number,
@@ -86,23 +93,18 @@ export class UploadLocks {
   }
 
   /**
-   * Answers the upload as it stands and the lock; `lock` is null where it is not open (any more), or there is none.
+   * null where there is no such upload that `isOpen` (any more).
    * Errors: UPLOAD_LOCKED, when the one who writes does not let go in time.
    */
-  async acquire(
-    spaceId: string,
-    uploadId: string,
-  ): Promise<{ readonly session: TusSession | null; readonly lock: UploadLock | null }> {
+  async acquire(spaceId: string, uploadId: string, isOpen: () => Promise<boolean>): Promise<UploadLock | null> {
     const giveUpAt = performance.now() + MAX_WAIT_MS;
     for (;;) {
       const lock = new HeldLock(uploadId, (held) => this.#release(held));
-      const session = await this.#rows.lock(spaceId, lock, LEASE_SECONDS);
-      if (session) {
+      if (await this.#rows.lock(spaceId, lock, LEASE_SECONDS)) {
         this.#hold(lock);
-        return { session, lock };
+        return lock;
       }
-      const found = await this.#rows.find(spaceId, uploadId);
-      if (found?.state !== 'open') return { session: found, lock: null };
+      if (!(await isOpen())) return null;
       if (performance.now() >= giveUpAt) throw new AppError('UPLOAD_LOCKED', { retryAfterSeconds: 2 });
       const holder = this.#held.get(uploadId);
       holder?.ask();
