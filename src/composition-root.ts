@@ -10,6 +10,7 @@ import { adminHealthRoutes, HealthRepository, HealthService } from './features/a
 import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
+import { CONTENT_JOBS } from './features/ingest/index.ts';
 import {
   expireReservationsJob,
   type LedgerService,
@@ -23,6 +24,7 @@ import { ReadinessService, systemRoutes } from './features/system/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
+import { registerOutboxJobs, relayOutboxJob } from './platform/queue/outbox.jobs.ts';
 import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
 import { RateLimiter } from './platform/rate-limit/rate-limiter.ts';
 
@@ -38,8 +40,10 @@ const JOBS = [
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
+  relayOutboxJob,
   resetRequestJob,
   runOperationJob,
+  ...CONTENT_JOBS,
 ];
 
 /** The services of one process, wired; nothing runs before `queue.start`. */
@@ -66,6 +70,7 @@ export function compose(input: CompositionInput): Composition {
     clock,
   });
   const basis = composeBasis(input, queue);
+  registerOutboxJobs(queue, basis.outbox);
   const shares = composeShares(basis);
   const signIn = composeSignIn(basis, { onEmailVerified: (tx, user) => shares.received.claim(tx, user) });
   const keys = composeKeys(basis);

@@ -1,6 +1,7 @@
 import type { Config } from '../config/env.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { AuditRepository } from '../features/audit/index.ts';
+import { CONTENT_JOBS } from '../features/ingest/index.ts';
 import { MailDeliveryService, MailService, registerMailJobs } from '../features/mail/index.ts';
 import { UserRepository } from '../features/users/index.ts';
 import type { Infrastructure } from '../infrastructure.ts';
@@ -12,6 +13,7 @@ import type { Logger } from '../platform/logging/logger.ts';
 import { createMailTransport } from '../platform/mail/create-mail-transport.ts';
 import type { ByteBudget } from '../platform/object-store/byte-budget.ts';
 import type { JobQueue } from '../platform/queue/job-queue.ts';
+import { OutboxRelay } from '../platform/queue/outbox-relay.ts';
 
 /** log2 of bcrypt's rounds: people choose passwords, a key's secret is 238 random bits. */
 const BCRYPT_COST = { password: 12, secret: 10 } as const;
@@ -52,12 +54,14 @@ export function composeBasis(input: CompositionInput, queue: JobQueue) {
       concurrency: HASHES_AT_ONCE[kind],
       maxWaiting: MAX_WAITING_HASHES,
     });
+  const uow = new UnitOfWork(database);
   return {
     ...input,
     ...infrastructure,
     queue,
     sealer,
-    uow: new UnitOfWork(database),
+    uow,
+    outbox: new OutboxRelay({ uow, queue, jobs: CONTENT_JOBS, log }),
     audit: new AuditRepository(),
     users: new UserRepository(database),
     mail: new MailService({ queue, sealer, clock, publicUrl: config.http.publicUrl }),

@@ -5,7 +5,7 @@ import {
   auditLogRoutes,
   registerAuditJobs,
 } from '../features/audit/index.ts';
-import { IngestService, QuotaRefusals } from '../features/ingest/index.ts';
+import { ContentProcessing, FileCommitter, IngestService, QuotaRefusals } from '../features/ingest/index.ts';
 import {
   FileLedgerRepository,
   FolderLedgerRepository,
@@ -65,7 +65,17 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
-  const ingest = new IngestService({ ledger, store, budget, maxFileBytes: config.limits.maxFileBytes, refusals, log });
+  const processing = new ContentProcessing({ scans: false, makesMedia: () => false, outbox: basis.outbox });
+  const committer = new FileCommitter(ledger, processing);
+  const ingest = new IngestService({
+    ledger,
+    committer,
+    store,
+    budget,
+    maxFileBytes: config.limits.maxFileBytes,
+    refusals,
+    log,
+  });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays });
   const listing = new FileListingRepository(database);
   const folders = new FolderRepository(database);

@@ -269,6 +269,9 @@ function service(dieAt = Number.POSITIVE_INFINITY, repository = new ErasureRepos
       enqueued.push(...payloads.map(() => job.name));
       return payloads.map(newId);
     },
+    enqueueAs: async (_tx, job, jobs) => {
+      enqueued.push(...jobs.map(() => job.name));
+    },
   };
   let steps = 0;
   const mortal = new Proxy(repository, {

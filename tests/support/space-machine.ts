@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { AppError } from '../../src/errors/app-error.ts';
 import { AuditLogRepository, AuditRecorder, SYSTEM_ACTOR, SYSTEM_ORIGIN } from '../../src/features/audit/index.ts';
-import { IngestService, QuotaRefusals, type StagedFile, splitForNumber } from '../../src/features/ingest/index.ts';
+import {
+  ContentProcessing,
+  FileCommitter,
+  IngestService,
+  QuotaRefusals,
+  type StagedFile,
+  splitForNumber,
+} from '../../src/features/ingest/index.ts';
 import {
   type ConflictPolicy,
   FileLedgerRepository,
@@ -27,6 +34,7 @@ import { UnitOfWork } from '../../src/platform/db/unit-of-work.ts';
 import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { ByteBudget } from '../../src/platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../src/platform/object-store/object-store.ts';
+import { OutboxRelay } from '../../src/platform/queue/outbox-relay.ts';
 import type { Answer, Content } from './space-model.ts';
 import type { TestSpace } from './spaces.ts';
 
@@ -69,6 +77,8 @@ const BELOW = {
 };
 const CLOSE = { name: 'test_reservation_close', text: 'SELECT ledger_reservation_close($1)' };
 
+const NO_QUEUE = { enqueue: tooLarge, enqueueMany: tooLarge, enqueueAs: tooLarge };
+
 /** The services of one process, as `composition/files.ts` puts them together, without HTTP. */
 export class SpaceProcess {
   readonly database: Database;
@@ -90,8 +100,11 @@ export class SpaceProcess {
     this.uow = new UnitOfWork(database);
     this.store = store;
     this.ledger = new LedgerService({ repository: new LedgerRepository(database), log });
+    const outbox = new OutboxRelay({ uow: this.uow, queue: NO_QUEUE, jobs: [], log });
+    const processing = new ContentProcessing({ scans: false, makesMedia: () => false, outbox });
     this.ingest = new IngestService({
       ledger: this.ledger,
+      committer: new FileCommitter(this.ledger, processing),
       store,
       budget: new ByteBudget(16 * 1024 * 1024),
       maxFileBytes: Number.MAX_SAFE_INTEGER,
@@ -111,7 +124,7 @@ export class SpaceProcess {
         operations: new OperationRepository(database),
         fileLedger: this.fileLedger,
         folderLedger: this.folders,
-        queue: { enqueue: tooLarge, enqueueMany: tooLarge },
+        queue: NO_QUEUE,
         clock: systemClock,
       }),
     });

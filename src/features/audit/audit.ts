@@ -42,6 +42,11 @@ export const AUDIT_ACTIONS = [
   'file.purge',
   'file.version_restore',
   'file.version_delete',
+  'file.quarantine',
+  'upload.open',
+  'upload.abort',
+  'reservation.create',
+  'reservation.release',
   'folder.create',
   'folder.move',
   'folder.delete',
@@ -86,7 +91,17 @@ export interface AuditEntry {
   /** The key that it is about, where that is not the actor. */
   readonly accessKeyId?: string;
   readonly subject?: {
-    readonly type: 'user' | 'request' | 'key' | 'file' | 'folder' | 'share' | 'link' | 'space';
+    readonly type:
+      | 'user'
+      | 'request'
+      | 'key'
+      | 'file'
+      | 'folder'
+      | 'share'
+      | 'link'
+      | 'space'
+      | 'upload'
+      | 'reservation';
     readonly id: string;
   };
   /** Never a secret. */

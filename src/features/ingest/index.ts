@@ -1,5 +1,9 @@
 export { ANNOUNCED_SLACK_BYTES, readHead } from './body-head.ts';
+export { CONTENT_JOBS, checkContentJob, processMediaJob } from './content.jobs.ts';
+export { ContentProcessing } from './content-processing.ts';
 export { CATEGORIES } from './content-type.ts';
+export { FileCommitter, type IngestedFile, namedAs } from './file-committer.ts';
 export { extensionOf, fileNameFault, lastSegment, normalizeFileName, splitForNumber } from './file-name.ts';
-export { checkedName, type IngestedFile, IngestService, namedAs, type StagedFile } from './ingest.service.ts';
+export { checkedName, IngestService, type StagedFile } from './ingest.service.ts';
 export { QuotaRefusals } from './quota-refusals.ts';
+export { type FinishedUpload, SessionIngestService } from './session-ingest.service.ts';

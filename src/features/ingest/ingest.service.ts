@@ -5,9 +5,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
-import type { SpaceCounters } from '../access/index.ts';
 import type {
-  CommitInput,
   CommitPlace,
   CommitRecord,
   ConflictPolicy,
@@ -16,8 +14,9 @@ import type {
   SpaceScope,
 } from '../ledger/index.ts';
 import { ANNOUNCED_SLACK_BYTES, prepend, readHead } from './body-head.ts';
-import { type Category, categoryOf, contentTypeOf } from './content-type.ts';
-import { extensionOf, fileNameFault, normalizeFileName, splitForNumber } from './file-name.ts';
+import { contentTypeOf } from './content-type.ts';
+import type { FileCommitter, IngestedFile, StoredContent, Target } from './file-committer.ts';
+import { fileNameFault, normalizeFileName } from './file-name.ts';
 import { type QuotaRefusals, quotaDetailsOf } from './quota-refusals.ts';
 import { ReservedBody } from './reserved-body.ts';
 
@@ -41,11 +40,11 @@ export interface IngestInput {
   readonly announcedBytes: number | undefined;
 }
 
-/** Content that is in the store already. */
+/** Content that is in the store already, and may be read. */
 export interface CopySource {
   readonly objectKey: string;
   readonly sizeBytes: number;
-  readonly sha256: string;
+  readonly sha256: string | null;
   readonly etag: string;
   readonly contentType: string;
 }
@@ -60,21 +59,6 @@ export interface CopyInput {
   readonly folderId?: string | undefined;
 }
 
-/** A file as the ledger took it in. */
-export interface IngestedFile {
-  readonly id: string;
-  readonly path: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly etag: string;
-  readonly contentType: string;
-  readonly category: Category;
-  readonly extension: string;
-  readonly tags: readonly string[];
-  readonly uploadedAt: Date;
-  readonly counters: SpaceCounters;
-}
-
 /** Stored, but not yet a file: the caller decides by `commit` or `abort` when it has seen the whole request. */
 export interface StagedFile {
   readonly sizeBytes: number;
@@ -86,26 +70,12 @@ export interface StagedFile {
 
 export interface IngestDependencies {
   readonly ledger: LedgerService;
+  readonly committer: FileCommitter;
   readonly store: ObjectStore;
   readonly budget: ByteBudget;
   readonly maxFileBytes: number;
   readonly refusals: QuotaRefusals;
   readonly log: Logger;
-}
-
-interface Target {
-  readonly path: string;
-  readonly conflict: ConflictPolicy;
-  readonly contentType: string;
-  readonly reservationId?: string | undefined;
-}
-
-interface Stored {
-  readonly reservation: Reservation;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  /** The SHA-256 unless told. */
-  readonly etag?: string;
 }
 
 /** The one way in: every entrance for bytes ends here (DESIGN.md point 1). */
@@ -145,13 +115,19 @@ export class IngestService {
     return refusals.noted(scope, path, async () => {
       const reservation = await ledger.reserve(scope.space, { ...target, bytes: sizeBytes });
       await this.#guarded(reservation, () => store.copy(source.objectKey, reservation.objectKey));
-      const stored = { reservation, sizeBytes, sha256, etag };
+      const stored = { reservation, sizeBytes, sha256, etag, isChecked: true };
       const place = { path, folderId };
-      return this.#commit(target, stored, { ...scope, tags, place, reason: 'copy', action: 'file.copy' });
+      return this.#deps.committer.commit(target, stored, {
+        ...scope,
+        tags,
+        place,
+        reason: 'copy',
+        action: 'file.copy',
+      });
     });
   }
 
-  async #store(input: IngestInput, target: Target): Promise<Stored> {
+  async #store(input: IngestInput, target: Target): Promise<StoredContent> {
     const { announcedBytes, body } = input;
     this.#refuseLarger((announcedBytes ?? 0) - ANNOUNCED_SLACK_BYTES);
     if (announcedBytes !== undefined && announcedBytes > SMALL_BYTES) {
@@ -170,7 +146,7 @@ export class IngestService {
           sizeBytes: head.bytes.length,
         });
         const sha256 = createHash('sha256').update(head.bytes).digest('hex');
-        return { reservation, sizeBytes: head.bytes.length, sha256 };
+        return { reservation, sizeBytes: head.bytes.length, sha256, etag: sha256 };
       });
     } finally {
       head.release();
@@ -178,7 +154,7 @@ export class IngestService {
   }
 
   /** A body that would just not fit as announced gets what is free, and is refused only when it really needs more. */
-  async #storeAnnounced(input: IngestInput, target: Target, bytes: number): Promise<Stored> {
+  async #storeAnnounced(input: IngestInput, target: Target, bytes: number): Promise<StoredContent> {
     try {
       return await this.#storeStream(input, target, bytes, input.body);
     } catch (refusal) {
@@ -195,7 +171,7 @@ export class IngestService {
     }
   }
 
-  async #storeStream(input: IngestInput, target: Target, bytes: number, source: Readable): Promise<Stored> {
+  async #storeStream(input: IngestInput, target: Target, bytes: number, source: Readable): Promise<StoredContent> {
     const { ledger, store, budget, maxFileBytes } = this.#deps;
     const reservation = await ledger.reserve(input.scope.space, { ...target, bytes });
     return this.#guarded(reservation, async () => {
@@ -218,7 +194,8 @@ export class IngestService {
       const [sent, written] = await Promise.allSettled([sending, writing]);
       if (sent.status === 'rejected') throw sent.reason;
       if (written.status === 'rejected') throw written.reason;
-      return { reservation, sizeBytes: reserved.sizeBytes, sha256: reserved.sha256() };
+      const sha256 = reserved.sha256();
+      return { reservation, sizeBytes: reserved.sizeBytes, sha256, etag: sha256 };
     });
   }
 
@@ -232,7 +209,7 @@ export class IngestService {
     }
   }
 
-  #staged(input: IngestInput, target: Target, stored: Stored): StagedFile {
+  #staged(input: IngestInput, target: Target, stored: StoredContent): StagedFile {
     let settled = false;
     return {
       sizeBytes: stored.sizeBytes,
@@ -241,7 +218,7 @@ export class IngestService {
         const { scope, tags, action = 'file.upload' } = input;
         const now = { ...target, path: place?.path ?? target.path };
         return this.#deps.refusals.noted(scope, now.path, () =>
-          this.#commit(now, stored, { ...scope, tags, place, reason: 'upload', action }),
+          this.#deps.committer.commit(now, stored, { ...scope, tags, place, reason: 'upload', action }),
         );
       },
       abort: async () => {
@@ -250,23 +227,6 @@ export class IngestService {
         await this.#release(stored.reservation);
       },
     };
-  }
-
-  async #commit(
-    { path: wanted, contentType }: Target,
-    { reservation, sizeBytes, sha256, etag = sha256 }: Stored,
-    { tags, place, ...record }: CommitRecord & Pick<CommitInput, 'tags' | 'place'>,
-  ): Promise<IngestedFile> {
-    const file = { sizeBytes, sha256, etag, contentType, ...namedAs(wanted, contentType) };
-    const committed = await this.#deps.ledger.commit(reservation, {
-      ...file,
-      ...splitForNumber(wanted),
-      tags,
-      place,
-      record,
-    });
-    const { fileId: id, path, uploadedAt, counters } = committed;
-    return { id, path, ...file, tags: committed.tags, uploadedAt, counters };
   }
 
   async #release(reservation: Reservation): Promise<void> {
@@ -293,14 +253,6 @@ export function checkedName(fileName: string, field = 'fileName'): string {
   const fault = fileNameFault(path);
   if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: field, message: fault }] });
   return path;
-}
-
-/** What a file is by its name. */
-export function namedAs(
-  path: string,
-  contentType: string,
-): { readonly category: Category; readonly extension: string } {
-  return { category: categoryOf(path, contentType), extension: extensionOf(path).toLowerCase() };
 }
 
 /** Bytes that were missing, if it was for want of bytes that a reservation was refused. */

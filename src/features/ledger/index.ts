@@ -9,9 +9,13 @@ export {
   type CommitPlace,
   type CommitRecord,
   type ConflictPolicy,
+  type ContentJob,
+  type ContentJobPayload,
+  type ContentStatus,
   type DeletedFile,
   type FileRef,
   type RestoreInput,
+  type SessionInput,
   type SpaceScope,
 } from './ledger.ts';
 export { type AuditColumns, auditColumns, auditOfColumns } from './ledger-audit.ts';

@@ -34,3 +34,8 @@ export function folderBusy(): AppError {
 export function tooManyFolders(): AppError {
   return new AppError('CONFLICT', { message: 'The drive has as many folders as it may have' });
 }
+
+/** CONFLICT: as many uploads of a kind are open in the space as may be. */
+export function tooManyUploads(): AppError {
+  return new AppError('CONFLICT', { message: 'Too many uploads are open; complete or abort one first' });
+}

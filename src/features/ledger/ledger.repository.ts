@@ -1,8 +1,17 @@
 import { newId } from '../../platform/crypto/random.ts';
 import type { Database } from '../../platform/db/database.ts';
 import type { QuotaCounters, SpaceCounters } from '../access/index.ts';
-import type { CommitInput, CommitOutcome, GrowOutcome, ReserveInput, ReserveOutcome } from './ledger.ts';
-import { auditColumns } from './ledger-audit.ts';
+import type {
+  CommitInput,
+  CommitOutcome,
+  GrowOutcome,
+  ReserveInput,
+  ReserveOutcome,
+  SessionInput,
+  SessionOutcome,
+  SpaceScope,
+} from './ledger.ts';
+import { auditColumns, auditJson } from './ledger-audit.ts';
 
 interface CounterColumns {
   readonly quota_bytes: number;
@@ -21,7 +30,6 @@ interface PartColumns {
 }
 
 interface ReserveRow extends CounterColumns {
-  readonly upload_id: string;
   readonly outcome: ReserveOutcome['outcome'];
   readonly file_id: string;
   readonly requested_bytes: number;
@@ -48,6 +56,9 @@ const RESERVE = { name: 'ledger_reserve', text: 'SELECT * FROM ledger_reserve($1
 const GROW = { name: 'ledger_grow', text: 'SELECT * FROM ledger_grow($1, $2, $3, $4)' };
 const COMMIT = { name: 'ledger_commit_files', text: 'SELECT * FROM ledger_commit_files($1, $2)' };
 const RELEASE = { name: 'ledger_release', text: 'SELECT ledger_release($1, $2, $3)' };
+const OPEN_SESSION = { name: 'ledger_open_session', text: 'SELECT * FROM ledger_open_session($1, $2, $3, $4, $5, $6)' };
+const EXTEND_SESSION = { name: 'ledger_extend_session', text: 'SELECT ledger_extend_session($1, $2, $3) AS extended' };
+const ABORT_SESSION = { name: 'ledger_abort_session', text: 'SELECT ledger_abort_session($1, $2, $3) AS outcome' };
 const EXPIRE = { name: 'ledger_expire', text: 'SELECT ledger_expire($1) AS expired' };
 
 const RENEW = {
@@ -88,7 +99,7 @@ export class LedgerRepository {
         reservation_id: item.reservationId,
       })),
     );
-    const rows = await this.#database.query<ReserveRow>(RESERVE, [spaceId, json, leaseSeconds]);
+    const rows = await this.#database.query<ReserveRow & { upload_id: string }>(RESERVE, [spaceId, json, leaseSeconds]);
     return new Map(rows.map((row) => [row.upload_id, toReserveOutcome(row)]));
   }
 
@@ -116,6 +127,10 @@ export class LedgerRepository {
         category: item.category,
         extension: item.extension,
         tags: item.tags,
+        final_key: item.finalKey,
+        status: item.status,
+        media: item.media,
+        jobs: item.jobs,
         audit_id: newId(),
         reason: item.record.reason,
         action: item.record.action,
@@ -132,6 +147,51 @@ export class LedgerRepository {
   /** Also an object that turned up after its upload had been released is buried. */
   async release(spaceId: string, uploadId: string, objectKey: string): Promise<void> {
     await this.#database.query(RELEASE, [spaceId, uploadId, objectKey]);
+  }
+
+  /** Reserves for one upload whose session is opened with it. */
+  async openSession(scope: SpaceScope, uploadId: string, session: SessionInput): Promise<SessionOutcome> {
+    const { path, conflict, objectKey, contentType, bytes, reservationId, ttlSeconds, maxOpen = null } = session;
+    const item = {
+      id: uploadId,
+      path,
+      conflict,
+      object_key: objectKey,
+      content_type: contentType,
+      bytes,
+      reservation_id: reservationId,
+    };
+    const details = {
+      kind: session.kind,
+      tags: session.tags,
+      sha256: session.sha256,
+      staged: session.staged,
+      store_upload_id: session.storeUploadId,
+      part_bytes: session.partBytes,
+      client_metadata: session.clientMetadata,
+    };
+    const [row] = await this.#database.query<Omit<ReserveRow, 'outcome'> & { outcome: SessionOutcome['outcome'] }>(
+      OPEN_SESSION,
+      [scope.space.id, JSON.stringify(item), ttlSeconds, JSON.stringify(details), maxOpen, auditJson(scope)],
+    );
+    if (!row) return { outcome: 'gone' };
+    const { outcome } = row;
+    return outcome === 'crowded' ? { outcome } : toReserveOutcome({ ...row, outcome });
+  }
+
+  /** False where it is not open. */
+  async extendSession(spaceId: string, uploadId: string, seconds: number): Promise<boolean> {
+    const [row] = await this.#database.query<{ extended: boolean }>(EXTEND_SESSION, [spaceId, uploadId, seconds]);
+    return row?.extended ?? false;
+  }
+
+  async abortSession(scope: SpaceScope, uploadId: string): Promise<'aborted' | 'ended' | 'completed' | 'gone'> {
+    const [row] = await this.#database.query<{ outcome: 'aborted' | 'ended' | 'completed' | 'gone' }>(ABORT_SESSION, [
+      scope.space.id,
+      uploadId,
+      auditJson(scope),
+    ]);
+    return row?.outcome ?? 'gone';
   }
 
   /** Puts the leases of transfers that are under way off by `leaseSeconds` from now. */

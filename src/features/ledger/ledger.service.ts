@@ -3,8 +3,17 @@ import { newId } from '../../platform/crypto/random.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import { LEASE_SECONDS, LeaseKeeper } from './lease-keeper.ts';
 import type { LedgerRepository } from './ledger.repository.ts';
-import type { CommitInput, CommitOutcome, ConflictPolicy, ReserveInput, ReserveOutcome } from './ledger.ts';
-import { fileExists, folderBusy, quotaExceeded, tooManyFolders } from './ledger-faults.ts';
+import type {
+  CommitInput,
+  CommitOutcome,
+  ConflictPolicy,
+  ReserveInput,
+  ReserveOutcome,
+  SessionInput,
+  SessionOutcome,
+  SpaceScope,
+} from './ledger.ts';
+import { fileExists, folderBusy, quotaExceeded, tooManyFolders, tooManyUploads } from './ledger-faults.ts';
 import { SpaceLane } from './space-lane.ts';
 
 export interface LedgerDependencies {
@@ -57,12 +66,41 @@ export class LedgerService {
     const uploadId = newId();
     const objectKey = `${space.prefix}${newId()}`;
     const answer = await this.#reserving.submit(space.id, { uploadId, objectKey, ...file });
-    if (answer.outcome === 'exists') throw fileExists(answer.fileId, file.path);
-    if (answer.outcome === 'refused')
-      throw quotaExceeded(answer.counters, answer.requestedBytes, answer.requestedObjects);
-    if (answer.outcome === 'gone') throw new AppError('API_KEY_NOT_FOUND');
+    assertReserved(answer, file.path);
     this.#leases.hold(uploadId);
     return { uploadId, spaceId: space.id, objectKey };
+  }
+
+  /**
+   * The same for an upload that comes by requests of its own: the room is held until the session ends. Answers its id.
+   * Errors: QUOTA_EXCEEDED, FILE_EXISTS, CONFLICT (as many are open as may be).
+   */
+  async openSession(scope: SpaceScope, session: SessionInput): Promise<string> {
+    const uploadId = newId();
+    assertReserved(await this.#repository.openSession(scope, uploadId, session), session.path);
+    return uploadId;
+  }
+
+  /** Puts the end of a session off; false where it is not open any more. */
+  extendSession(spaceId: string, uploadId: string, seconds: number): Promise<boolean> {
+    return this.#repository.extendSession(spaceId, uploadId, seconds);
+  }
+
+  /** Gives an open session up, with its room and whatever was stored. Errors: UPLOAD_NOT_FOUND, CONFLICT (completed). */
+  async abortSession(scope: SpaceScope, uploadId: string): Promise<void> {
+    const outcome = await this.#repository.abortSession(scope, uploadId);
+    if (outcome === 'gone') throw new AppError('UPLOAD_NOT_FOUND');
+    if (outcome === 'completed') throw new AppError('CONFLICT', { message: 'The upload is complete; delete the file' });
+  }
+
+  /** Keeps the lease of an open session while it is being completed. */
+  hold(reservation: Reservation): void {
+    this.#leases.hold(reservation.uploadId);
+  }
+
+  /** The other way round. */
+  letGo(reservation: Reservation): void {
+    this.#leases.drop(reservation.uploadId);
   }
 
   /** Holds `bytes` more for an upload whose length was not known. Errors: QUOTA_EXCEEDED, DEPENDENCY_UNAVAILABLE (lease lost). */
@@ -107,6 +145,19 @@ export class LedgerService {
 
   stop(): void {
     this.#leases.stop();
+  }
+}
+
+function assertReserved(answer: SessionOutcome, path: string): void {
+  switch (answer.outcome) {
+    case 'exists':
+      throw fileExists(answer.fileId, path);
+    case 'refused':
+      throw quotaExceeded(answer.counters, answer.requestedBytes, answer.requestedObjects);
+    case 'crowded':
+      throw tooManyUploads();
+    case 'gone':
+      throw new AppError('API_KEY_NOT_FOUND');
   }
 }
 

@@ -1,6 +1,9 @@
 import type { QuotaCounters, SpaceCounters } from '../access/index.ts';
 import type { AuditActor, AuditOrigin } from '../audit/index.ts';
 
+/** Whether a content may be read: not before it is checked, and never when that found something. */
+export type ContentStatus = 'READY' | 'PROCESSING' | 'QUARANTINED';
+
 /** What to do when the name is taken: replace the content, take another name, or refuse. */
 export const CONFLICT_POLICIES = ['replace', 'keepBoth', 'fail'] as const;
 export type ConflictPolicy = (typeof CONFLICT_POLICIES)[number];
@@ -57,17 +60,63 @@ export interface CommitInput {
   readonly stem: string;
   readonly suffix: string;
   readonly sizeBytes: number;
-  /** Hex. */
-  readonly sha256: string;
+  /** Hex; null where nobody has read it yet. */
+  readonly sha256: string | null;
   readonly etag: string;
   readonly contentType: string;
   readonly category: string;
   readonly extension: string;
   /** null keeps the tags of a file that is replaced. */
   readonly tags: readonly string[] | null;
+  /** The object that a staged upload was copied to, by an intent in the tombstones. */
+  readonly finalKey?: string | undefined;
+  /** READY unless told. */
+  readonly status?: ContentStatus | undefined;
+  /** Thumbnails or metadata are to be made of it. */
+  readonly media?: boolean | undefined;
+  /** Put into the job outbox with the commit. */
+  readonly jobs?: readonly ContentJob[] | undefined;
   readonly place?: CommitPlace | undefined;
   readonly record: CommitRecord;
 }
+
+/** A job about a new content: its id in the queue, and its kind. */
+export interface ContentJob {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** What the job of that kind is given. */
+export interface ContentJobPayload {
+  readonly spaceId: string;
+  readonly fileId: string;
+  readonly objectKey: string;
+}
+
+/** An upload that comes by requests of its own. */
+export interface SessionInput {
+  readonly kind: 'presign' | 'multipart' | 'tus';
+  readonly path: string;
+  readonly conflict: ConflictPolicy;
+  readonly contentType: string;
+  readonly bytes: number;
+  readonly objectKey: string;
+  readonly reservationId?: string | undefined;
+  readonly ttlSeconds: number;
+  /** Hex, as promised. */
+  readonly sha256?: string | undefined;
+  /** null keeps the tags of a file that is replaced. */
+  readonly tags: readonly string[] | null;
+  /** The bytes are copied to a key of the file's own at the end. */
+  readonly staged: boolean;
+  readonly storeUploadId?: string | undefined;
+  readonly partBytes?: number | undefined;
+  readonly clientMetadata?: string | undefined;
+  /** How many of its kind may be open in the space; any number unless told. */
+  readonly maxOpen?: number | undefined;
+}
+
+export type SessionOutcome = ReserveOutcome | { readonly outcome: 'crowded' };
 
 /** Where a file goes that its caller named by ids: looked up again since the room was reserved, and held to as it is stored. */
 export interface CommitPlace {

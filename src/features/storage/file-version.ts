@@ -4,7 +4,7 @@ export interface FileVersion {
   readonly objectKey: string;
   readonly sizeBytes: number;
   /** Hex. */
-  readonly sha256: string;
+  readonly sha256: string | null;
   readonly etag: string;
   readonly contentType: string;
   readonly category: string;

@@ -9,19 +9,21 @@ export interface FileRow {
   readonly path: string;
   readonly object_key: string;
   readonly size_bytes: number;
-  readonly sha256: string;
+  readonly sha256: string | null;
   readonly etag: string;
   readonly content_type: string;
   readonly category: string;
   readonly extension: string;
   readonly tags: string[];
   readonly status: StoredFile['status'];
+  readonly has_thumbnails: boolean;
   readonly uploaded_at: Date;
   readonly modified_at: Date;
 }
 
 /** What `toFile` needs. */
-export const FILE_COLUMNS = `id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags, status, uploaded_at, modified_at`;
+export const FILE_COLUMNS = `id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags, status,
+  has_thumbnails, uploaded_at, modified_at`;
 
 const FIND = {
   name: 'files_find',
@@ -80,6 +82,7 @@ export function toFile(row: FileRow): StoredFile {
     extension: row.extension,
     tags: row.tags,
     status: row.status,
+    hasThumbnails: row.has_thumbnails,
     uploadedAt: row.uploaded_at,
     modifiedAt: row.modified_at,
   };

@@ -4,13 +4,13 @@ import type { DeletedFile } from '../ledger/index.ts';
 import type { Deletion } from './storage.service.ts';
 import type { StoredFile } from './stored-file.ts';
 
-type FileLike = Omit<StoredFile, 'objectKey' | 'status' | 'modifiedAt'> &
-  Partial<Pick<StoredFile, 'status' | 'modifiedAt'>>;
+type Late = 'status' | 'modifiedAt' | 'hasThumbnails';
+type FileLike = Omit<StoredFile, 'objectKey' | Late> & Partial<Pick<StoredFile, Late>>;
 
 /** API.md's `file`. */
 export function presentFile(file: FileLike | IngestedFile) {
-  const { status = 'READY', modifiedAt = file.uploadedAt }: Partial<Pick<StoredFile, 'status' | 'modifiedAt'>> =
-    file as FileLike;
+  const late = file as Partial<Pick<StoredFile, Late>>;
+  const { status = 'READY', modifiedAt = file.uploadedAt, hasThumbnails = false } = late;
   return {
     id: file.id,
     fileName: file.path,
@@ -24,8 +24,14 @@ export function presentFile(file: FileLike | IngestedFile) {
     tags: file.tags,
     uploadedAt: file.uploadedAt.toISOString(),
     lastModified: modifiedAt.toISOString(),
-    thumbnails: null,
+    thumbnails: hasThumbnails ? thumbnailPaths(file.id) : null,
   };
+}
+
+/** Where they are read with the same credentials; `/assets/:id` gives links that need none. */
+function thumbnailPaths(fileId: string) {
+  const at = (size: string) => `/api/assets/${fileId}/thumbnails/${size}`;
+  return { small: at('small'), medium: at('medium'), large: at('large') };
 }
 
 /** API.md's `usage`. */

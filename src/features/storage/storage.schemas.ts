@@ -118,13 +118,17 @@ export const file = z
     contentType: z.string(),
     category: z.string(),
     extension: z.string(),
-    checksumSha256: z.string().meta({ description: 'Hex' }),
+    checksumSha256: z.string().nullable().meta({
+      description: 'Hex; null until a large file that was uploaded directly to the store has been read',
+    }),
     etag: z.string(),
     status: z.enum(['READY', 'PROCESSING', 'QUARANTINED']),
     tags: z.array(z.string()),
     uploadedAt: z.iso.datetime(),
     lastModified: z.iso.datetime(),
-    thumbnails: z.record(z.string(), z.url()).nullable(),
+    thumbnails: z.object({ small: z.string(), medium: z.string(), large: z.string() }).nullable().meta({
+      description: 'Paths on this server, read with the same credentials; `/assets/:id` gives links that need none',
+    }),
   })
   .meta({ id: 'File' });
 

@@ -1,17 +1,21 @@
+import type { ContentStatus } from '../ledger/index.ts';
+
 /** A living file as its row has it. */
 export interface StoredFile {
   readonly id: string;
   readonly path: string;
   readonly objectKey: string;
   readonly sizeBytes: number;
-  /** Hex. */
-  readonly sha256: string;
+  /** Hex; null until a large object that came past this service has been read. */
+  readonly sha256: string | null;
   readonly etag: string;
   readonly contentType: string;
   readonly category: string;
   readonly extension: string;
   readonly tags: readonly string[];
-  readonly status: 'READY' | 'PROCESSING' | 'QUARANTINED';
+  readonly status: ContentStatus;
+  /** There are thumbnails of its present content. */
+  readonly hasThumbnails: boolean;
   readonly uploadedAt: Date;
   readonly modifiedAt: Date;
 }

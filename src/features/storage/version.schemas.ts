@@ -13,7 +13,7 @@ export const version = z
     id: z.uuid(),
     size: z.number().int(),
     contentType: z.string(),
-    checksumSha256: z.string().meta({ description: 'Hex' }),
+    checksumSha256: z.string().nullable().meta({ description: 'Hex; null until it has been read' }),
     etag: z.string(),
     uploadedAt: z.iso.datetime().meta({ description: 'When this content came' }),
     replacedAt: z.iso.datetime().meta({ description: 'When another took its place' }),

@@ -43,6 +43,13 @@ export interface JobSender {
     payloads: readonly Payload[],
     options?: EnqueueOptions,
   ): Promise<string[]>;
+
+  /** The same under ids that were told already. */
+  enqueueAs<Payload extends object>(
+    tx: Tx,
+    job: JobDefinition<Payload>,
+    jobs: readonly { readonly id: string; readonly payload: Payload }[],
+  ): Promise<void>;
 }
 
 /** Which parts of the queue this process runs. */

@@ -87,6 +87,16 @@ export class PgBossQueue implements JobQueue {
     return jobs.map(({ id }) => id);
   }
 
+  async enqueueAs<Payload extends object>(
+    tx: Tx,
+    job: JobDefinition<Payload>,
+    jobs: readonly { readonly id: string; readonly payload: Payload }[],
+  ): Promise<void> {
+    const boss = this.#started();
+    const rows = jobs.map(({ id, payload }) => ({ id, data: payload }));
+    await boss.insert(job.name, rows, { db: fromPrisma(tx) });
+  }
+
   work<Payload extends object>(
     job: JobDefinition<Payload>,
     handler: JobHandler<Payload>,
