@@ -116,6 +116,8 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   registerStorageJobs(queue, operations, trash);
   return {
     ledger,
+    committer,
+    refusals,
     tombstones,
     operations,
     trash,

@@ -1,7 +1,7 @@
 export { ANNOUNCED_SLACK_BYTES, readHead } from './body-head.ts';
 export { CONTENT_JOBS, checkContentJob, processMediaJob } from './content.jobs.ts';
 export { ContentProcessing } from './content-processing.ts';
-export { CATEGORIES } from './content-type.ts';
+export { CATEGORIES, contentTypeOf } from './content-type.ts';
 export { FileCommitter, type IngestedFile, namedAs } from './file-committer.ts';
 export { extensionOf, fileNameFault, lastSegment, normalizeFileName, splitForNumber } from './file-name.ts';
 export { checkedName, IngestService, type StagedFile } from './ingest.service.ts';

@@ -5,11 +5,11 @@ import { AppError } from '../../../errors/app-error.ts';
 import type { ByteBudget } from '../../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../../platform/object-store/object-store.ts';
 import { PartBuffer } from '../../../platform/object-store/part-buffer.ts';
+import type { UploadSession } from '../upload-session.ts';
 import { ReceivedBody } from './received-body.ts';
 import type { RunningHashes } from './running-hashes.ts';
 import type { TusChecksum } from './tus-checksum.ts';
 import { endedEarly } from './tus-faults.ts';
-import type { UploadSession } from '../upload-session.ts';
 import type { UploadLock } from './upload-locks.ts';
 
 export interface TusTransferDependencies {

@@ -8,8 +8,8 @@ import type { ObjectStore } from '../../../platform/object-store/object-store.ts
 import type { SpaceCounters } from '../../access/index.ts';
 import { checkedName, contentTypeOf, type QuotaRefusals, type SessionIngestService } from '../../ingest/index.ts';
 import type { ConflictPolicy, LedgerService, SpaceScope } from '../../ledger/index.ts';
-import type { UploadSession } from '../upload-session.ts';
 import type { UploadSessionRepository } from '../upload-session.repository.ts';
+import type { UploadSession } from '../upload-session.ts';
 import type { RunningHashes } from './running-hashes.ts';
 import type { TusChecksum } from './tus-checksum.ts';
 import { beyondEnd, wrongOffset } from './tus-faults.ts';
@@ -179,10 +179,6 @@ export class TusService {
     }
   }
 
-  stop(): void {
-    this.#deps.locks.stop();
-  }
-
   /** Runs `work` as the only one on an open upload; one that is a file already is answered as such. */
   async #locked(
     scope: SpaceScope,
@@ -265,8 +261,8 @@ export class TusService {
   }
 
   async #settle(scope: SpaceScope, opened: Opened, offset: number): Promise<TusState> {
-    const { id, sizeBytes, clientMetadata, storeUploadId, expiresAt } = opened.session;
-    if (offset === sizeBytes && storeUploadId !== null) return this.#finish(scope, opened);
+    const { id, sizeBytes, clientMetadata, expiresAt } = opened.session;
+    if (offset === sizeBytes) return this.#finish(scope, opened);
     const isExtended = offset > 0;
     return { id, offset, sizeBytes, clientMetadata, expiresAt: isExtended ? this.#expiry() : expiresAt, file: null };
   }

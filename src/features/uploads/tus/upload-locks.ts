@@ -113,11 +113,6 @@ export class UploadLocks {
     }
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
   #hold(lock: HeldLock): void {
     this.#held.set(lock.uploadId, lock);
     this.#timer ??= setInterval(() => void this.#look(), LOOK_EVERY_MS).unref();
@@ -125,7 +120,10 @@ export class UploadLocks {
 
   async #release(lock: HeldLock): Promise<void> {
     if (this.#held.get(lock.uploadId) === lock) this.#held.delete(lock.uploadId);
-    if (this.#held.size === 0) this.stop();
+    if (this.#held.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
     try {
       await this.#rows.unlock(lock);
     } catch (error) {
@@ -149,7 +147,11 @@ export class UploadLocks {
       }
       const mine = held.filter(({ isLost }) => !isLost);
       // Who was asked needs time to let go.
-      await this.#renew(mine.filter(({ signal }) => signal.aborted), ASKED_SECONDS, lookedAt);
+      await this.#renew(
+        mine.filter(({ signal }) => signal.aborted),
+        ASKED_SECONDS,
+        lookedAt,
+      );
       const due = mine.filter(({ signal, renewedAt }) => !signal.aborted && lookedAt - renewedAt >= RENEW_AFTER_MS);
       await this.#renew(due, LEASE_SECONDS, lookedAt);
     } catch (error) {
