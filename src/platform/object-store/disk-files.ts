@@ -116,11 +116,16 @@ export class DiskFiles {
    */
   async publish(temporaryPath: string, objectPath: string): Promise<void> {
     try {
-      await onDisk(() => this.#rename(temporaryPath, objectPath));
+      await this.move(temporaryPath, objectPath);
     } catch (error) {
       await rm(temporaryPath, { force: true }).catch(() => {});
       throw error;
     }
+  }
+
+  /** Like `publish`, but leaves the file where it is when that fails, for another try. */
+  async move(temporaryPath: string, objectPath: string): Promise<void> {
+    await onDisk(() => this.#rename(temporaryPath, objectPath));
     await this.#newFolders.get(dirname(objectPath));
     await this.syncDirectory(dirname(objectPath));
   }

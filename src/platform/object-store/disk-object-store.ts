@@ -6,6 +6,7 @@ import { addAbortSignal, Readable } from 'node:stream';
 import pLimit from 'p-limit';
 import type { Clock } from '../clock/clock.ts';
 import { ByteBudget } from './byte-budget.ts';
+import { DiskAppends } from './disk-append.ts';
 import { nullIfMissing, onDisk, systemErrorCode } from './disk-errors.ts';
 import { DiskFiles, diskEtag } from './disk-files.ts';
 import { listDisk } from './disk-list.ts';
@@ -50,6 +51,7 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
   const files = new DiskFiles(options.directory);
   await onDisk(() => mkdir(files.temporaryRoot, { recursive: true, mode: 0o700 }));
   const multiparts = new DiskMultiparts(files, options.minPartBytes);
+  const appends = new DiskAppends(files);
   const presigner = new DiskPresigner(options.signingKey, options.clock);
   const wideChunks = new ByteBudget(WIDE_STREAMS * WIDE_CHUNK_BYTES);
 
@@ -95,6 +97,12 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
     listParts: (key, uploadId) => multiparts.listParts(key, uploadId),
     completeMultipart: (key, uploadId, parts) => multiparts.complete(key, uploadId, parts),
     abortMultipart: (key, uploadId) => multiparts.abort(key, uploadId),
+
+    createAppend: (key) => appends.create(key),
+    appendedBytes: (key, uploadId) => appends.appendedBytes(key, uploadId),
+    append: (key, uploadId, part) => appends.append(key, uploadId, part),
+    completeAppend: (key, uploadId, sizeBytes) => appends.complete(key, uploadId, sizeBytes),
+    truncateAppend: (key, uploadId, offset) => appends.truncate(key, uploadId, offset),
 
     async discard(key) {
       const path = files.objectPath(key);

@@ -37,3 +37,19 @@ export class MultipartNotFoundError extends Error {
 export class InvalidRangeError extends Error {
   override readonly name = 'InvalidRangeError';
 }
+
+/** What is durable of an appendable upload does not end where the caller thinks. */
+export class OffsetMismatchError extends Error {
+  override readonly name = 'OffsetMismatchError';
+  /** What is durable; null where another append is under way and nobody can say. */
+  readonly durableBytes: number | null;
+  constructor(message: string, durableBytes: number | null) {
+    super(message);
+    this.durableBytes = durableBytes;
+  }
+}
+
+/** The bytes to cut off have become a part of a multipart upload, which S3 cannot take back. */
+export class TruncationImpossibleError extends Error {
+  override readonly name = 'TruncationImpossibleError';
+}

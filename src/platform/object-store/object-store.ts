@@ -103,6 +103,24 @@ export interface PartUpload {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What comes in by one request of an appendable upload. */
+export interface AppendedBody {
+  /** Must be what is durable so far. */
+  readonly offset: number;
+  readonly body: Readable;
+  /** The size that the object will have, where it is known: spares the last bytes, and small requests, a detour on S3. */
+  readonly totalBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What an append has made durable. */
+export interface Appended {
+  /** All that is durable now. */
+  readonly offset: number;
+  /** Why the body ended before its end: its own error, or the reason of the signal. */
+  readonly broken: Error | null;
+}
+
 /**
  * Where bytes live. Two implementations (disk, S3) pass one contract test.
  *
@@ -145,7 +163,35 @@ export interface ObjectStore {
   ): Promise<StoredObject>;
   /** Idempotent: an unknown upload is fine. */
   abortMultipart(key: string, uploadId: string): Promise<void>;
-  /** Removes whatever an interrupted put or multipart of `key` may have left (temporary files, open multiparts) and the object itself. */
+  /**
+   * Begins an object that grows by requests; nothing is served under `key` before `completeAppend`. Whatever becomes of
+   * it, `discard` removes it. The caller sees to it that the calls of one upload come one after the other; two appends
+   * at once are `OffsetMismatchError` or, on S3, may end the upload: they never make an object of mixed bytes.
+   */
+  createAppend(key: string, options: { readonly contentType: string }): Promise<{ readonly uploadId: string }>;
+  /** Bytes that are durable so far, also after a kill in the middle. `MultipartNotFoundError` */
+  appendedBytes(key: string, uploadId: string): Promise<number>;
+  /**
+   * Takes `body` in behind what is durable, which must be `offset` (`OffsetMismatchError`), and answers once it is
+   * durable. A body that breaks off, or an abort, is an answer and no error: what had come by then is kept. When the
+   * store fails, it throws, and `appendedBytes` tells how far it came. Memory is bounded whatever the length.
+   */
+  append(key: string, uploadId: string, part: AppendedBody): Promise<Appended>;
+  /**
+   * Makes the object of all bytes, which must be `sizeBytes` (`OffsetMismatchError`). A second completion is
+   * `MultipartNotFoundError`; `head` then tells whether it was done. Copies nothing on disk, less than a part on S3.
+   */
+  completeAppend(key: string, uploadId: string, sizeBytes: number): Promise<StoredObject>;
+  /**
+   * Cuts what is durable back to `offset`; beyond it is `OffsetMismatchError`. On S3 only what has not yet become a
+   * part can be cut off, else `TruncationImpossibleError`: a body that may have to be taken back is held first (see
+   * `PartBuffer`) and appended once it has proved right.
+   */
+  truncateAppend(key: string, uploadId: string, offset: number): Promise<void>;
+  /**
+   * Removes whatever an interrupted put, multipart or append of `key` may have left (temporary files, open multiparts,
+   * tails of appends) and the object itself.
+   */
   discard(key: string): Promise<void>;
   presignGet(key: string, options: PresignGetOptions): Promise<PresignedRequest>;
   presignPut(key: string, options: PresignPutOptions): Promise<PresignedRequest>;
