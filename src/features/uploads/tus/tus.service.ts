@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { AppError } from '../../../errors/app-error.ts';
 import type { Clock } from '../../../platform/clock/clock.ts';
-import { newId } from '../../../platform/crypto/random.ts';
+import { isId, newId } from '../../../platform/crypto/random.ts';
 import type { Logger } from '../../../platform/logging/logger.ts';
 import { MultipartNotFoundError } from '../../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../../platform/object-store/object-store.ts';
@@ -168,6 +168,7 @@ export class TusService {
   /** Gives an upload up. Errors: UPLOAD_NOT_FOUND, UPLOAD_LOCKED, CONFLICT (it is a file already). */
   async terminate(scope: SpaceScope, id: string): Promise<void> {
     const { locks, ledger, hashes } = this.#deps;
+    assertId(id);
     // Whoever is writing is asked to end first: what it wrote must be there to be removed.
     const lock = await locks.acquire(scope.space.id, id, async () => (await this.#find(scope, id)).state === 'OPEN');
     try {
@@ -186,6 +187,7 @@ export class TusService {
     work: (opened: Opened) => Promise<TusState>,
     onCompleted: (session: UploadSession) => void = () => undefined,
   ): Promise<TusState> {
+    assertId(id);
     const isOpen = async () => (await this.#find(scope, id)).state === 'OPEN';
     const lock = await this.#deps.locks.acquire(scope.space.id, id, isOpen);
     try {
@@ -310,6 +312,10 @@ export class TusService {
   #expiry(): Date {
     return new Date(this.#deps.clock.now().getTime() + TTL_SECONDS * 1000);
   }
+}
+
+function assertId(id: string): void {
+  if (!isId(id)) throw new AppError('UPLOAD_NOT_FOUND');
 }
 
 function completedState({ id, sizeBytes, clientMetadata, fileId }: UploadSession): TusState {
