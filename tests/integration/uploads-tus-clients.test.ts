@@ -1,7 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createHttpServer } from '../../src/http/server.ts';
@@ -56,12 +59,14 @@ function sha256(bytes: Buffer): string {
 }
 
 const STORES: [string, () => Promise<Record<string, string>>, boolean][] = [
-  ['disk', async () => ({}), false],
+  // Both processes on one disk.
+  ['disk', async () => ({ DATA_DIR: await mkdtemp(join(tmpdir(), 'pockity-tus-')) }), false],
   [s3 ? 'S3' : `S3 (${S3_SERVER_HINT})`, s3Environment, s3 === null],
 ];
 
 describe.each(STORES)('on %s', (_store, environment, isMissing) => {
   let site: Site;
+  let folder: string | undefined;
   let other: Accounts;
   let servers: Server[];
   let world: World;
@@ -75,7 +80,9 @@ describe.each(STORES)('on %s', (_store, environment, isMissing) => {
     return;
   }
   beforeAll(async () => {
-    site = await startAccounts(await environment());
+    const variables = await environment();
+    folder = variables['DATA_DIR'];
+    site = await startAccounts(variables);
     other = await site.startAnother();
     servers = [await serve(site.accounts), await serve(other)];
     world = new World(site.accounts);
@@ -86,6 +93,7 @@ describe.each(STORES)('on %s', (_store, environment, isMissing) => {
       server.close();
     }
     await site.stop();
+    if (folder) await rm(folder, { recursive: true, force: true });
   });
   beforeEach(async () => {
     key = await world.key(await world.person());
@@ -140,17 +148,15 @@ describe.each(STORES)('on %s', (_store, environment, isMissing) => {
   });
 
   it('what came before a cut stays', async () => {
-    const bytes = randomBytes(2 * MIB);
+    const bytes = randomBytes(16 * MIB);
     const id = await tus.begin(bytes.length, 'x.bin');
     const first = sender(id, 0, { 'content-length': String(bytes.length) });
-    await first.write(bytes.subarray(0, MIB));
-    await eventually('bytes have come', () => (first.request.socket?.bytesWritten ?? 0) > MIB);
+    // More than sockets hold: some of it has been taken in.
+    for (let at = 0; at < 12 * MIB; at += MIB) await first.write(bytes.subarray(at, at + MIB));
     first.cut();
-    const offset = await eventually('the cut is seen', async () => {
-      const { headers } = await tus.head(id);
-      return Number(headers['upload-offset']) > 0 ? Number(headers['upload-offset']) : null;
-    });
-    expect(offset).toBeLessThanOrEqual(MIB);
+    const offset = Number((await tus.head(id)).headers['upload-offset']);
+    expect(offset).toBeGreaterThan(0);
+    expect(offset).toBeLessThanOrEqual(12 * MIB);
     expect((await otherTus.patch(id, offset, bytes.subarray(offset))).status).toBe(204);
     await expectStored('x.bin', bytes);
   });
@@ -224,7 +230,8 @@ describe.each(STORES)('on %s', (_store, environment, isMissing) => {
     const session = await eventually('it writes', () =>
       world.database.prisma.uploadSession.findFirst({ where: { spaceId, NOT: { lockedBy: null } } }),
     );
-    expect((await otherTus.terminate(session.id)).status).toBe(204);
+    // The creation may have given it up itself by then.
+    expect([204, 404]).toContain((await otherTus.terminate(session.id)).status);
     expect(await creating.answer).toMatchObject({ status: 423, code: 'UPLOAD_LOCKED' });
     expect(await space.audited()).toMatchObject({ reservedBytes: 0, uploads: 0 });
   });
