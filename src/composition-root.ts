@@ -11,7 +11,9 @@ import { adminHealthRoutes, HealthRepository, HealthService } from './features/a
 import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
+import { type IdempotencyService, purgeIdempotencyJob } from './features/idempotency/index.ts';
 import { CONTENT_JOBS } from './features/ingest/index.ts';
+import { JobService, jobRoutes } from './features/jobs/index.ts';
 import {
   expireReservationsJob,
   type LedgerService,
@@ -24,6 +26,7 @@ import { type OperationService, purgeTrashJob, runOperationJob, type TrashServic
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
+import { JobBoard } from './platform/queue/job-board.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
 import { registerOutboxJobs, relayOutboxJob } from './platform/queue/outbox.jobs.ts';
 import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
@@ -38,6 +41,7 @@ const JOBS = [
   mailSendJob,
   purgeAuditJob,
   purgeAuthJob,
+  purgeIdempotencyJob,
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
@@ -52,6 +56,7 @@ export interface Composition {
   readonly routes: readonly Route[];
   readonly access: AccessService;
   readonly limits: RateLimiters;
+  readonly idempotency: IdempotencyService;
   readonly firstAdmin: FirstAdminService;
   readonly queue: JobQueue;
   readonly readiness: ReadinessService;
@@ -89,10 +94,12 @@ export function compose(input: CompositionInput): Composition {
       ...composeLinks(basis, files).routes,
       ...shares.routes,
       ...auditLog.routes,
+      ...jobRoutes(composeJobs(basis, queue)),
       ...adminHealthRoutes(composeHealth(basis)),
     ],
     access: signIn.access,
     limits: composeLimits(basis),
+    idempotency: basis.idempotency,
     firstAdmin: signIn.firstAdmin,
     queue,
     readiness,
@@ -111,6 +118,11 @@ function composeLimits({ config, database }: Basis): RateLimiters {
     upload: upload && RateLimiter.local('upload', upload),
     api: api && RateLimiter.local('api', api),
   };
+}
+
+/** What admins see of the queue. */
+function composeJobs({ database, uow, users, audit }: Basis, queue: PgBossQueue): JobService {
+  return new JobService({ uow, board: new JobBoard(database, queue), users, audit });
 }
 
 /** What admins see of the whole. */

@@ -29,7 +29,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
     () => openInfrastructure(config, secrets, { log, clock: systemClock }),
     ({ close }) => close(),
   );
-  const { access, firstAdmin, limits, queue, readiness, routes } = await lifecycle.step(
+  const { access, firstAdmin, idempotency, limits, queue, readiness, routes } = await lifecycle.step(
     () => compose({ config, secrets, infrastructure, clock: systemClock, log, version: VERSION }),
     async (composition) => composition.ledger.stop(),
   );
@@ -41,15 +41,17 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
   const adminPassword = await lifecycle.step(() => firstAdmin.ensureFirstAdmin(config.admin));
   const { trustProxy, corsOrigins, publicUrl, host, port: wantedPort } = config.http;
   const app = createApp({
-    routes,
+    // Who only works is asked only whether it lives: whatever else it served, a balancer would take it for an API.
+    routes: config.role === 'worker' ? routes.filter(({ tag }) => tag === 'System') : routes,
     access,
     limits,
+    idempotency,
     version: VERSION,
     log: requestLog,
     trustProxy,
     corsOrigins,
     publicUrl,
-    objectHandler: infrastructure.objectHandler,
+    objectHandler: config.role === 'worker' ? undefined : infrastructure.objectHandler,
     isDraining: () => readiness.draining,
   });
   const server = createHttpServer(app);

@@ -11,6 +11,7 @@ import type {
   LevelListing,
   OperationService,
   ReadingService,
+  SpaceService,
   StorageService,
   ZipService,
 } from '../features/storage/index.ts';
@@ -27,11 +28,12 @@ export interface DriveInput {
   readonly fileLedger: FileLedgerRepository;
   readonly folderLedger: FolderLedgerRepository;
   readonly operations: OperationService;
+  readonly spaces: SpaceService;
 }
 
 /** Drives by id: folders and files, the own ones and what others share. */
 export function composeDrive({ database, clock, uow, folderLimits }: Basis, input: DriveInput) {
-  const { storage, levels, reading, zips, fileLedger, folderLedger, operations } = input;
+  const { storage, levels, reading, zips, fileLedger, folderLedger, operations, spaces } = input;
   const access = new DriveAccess({ repository: new DriveAccessRepository(database), clock });
   const folders = new FolderService({
     access,
@@ -43,5 +45,5 @@ export function composeDrive({ database, clock, uow, folderLimits }: Basis, inpu
     startOperation: (tx, spaceId, operationId) => operations.start(tx, spaceId, operationId),
   });
   const files = new DriveFileService({ access, storage, reading, fileLedger });
-  return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, clock })] };
+  return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, spaces, clock })] };
 }

@@ -111,7 +111,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     clock,
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
-  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, operations, zips });
+  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, operations, zips, spaces });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {

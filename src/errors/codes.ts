@@ -42,6 +42,7 @@ export const ERROR_CODES = {
   SHARE_EXISTS: { status: 409, message: 'It is shared with this person already' },
   ALREADY_REVIEWED: { status: 409, message: 'The request is already reviewed' },
   ALREADY_CLAIMED: { status: 409, message: 'The secret is already claimed' },
+  IDEMPOTENCY_KEY_REUSED: { status: 409, message: 'The Idempotency-Key came with another request before' },
   LAST_ADMIN: { status: 409, message: 'The last admin who can act cannot be disabled, demoted or deleted' },
   PRECONDITION_FAILED: { status: 412, message: 'A precondition of the request does not hold' },
   QUOTA_EXCEEDED: { status: 413, message: 'The quota does not allow this' },

@@ -9,8 +9,8 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createHttpServer } from '../../src/http/server.ts';
 import { type Accounts, type Site, startAccounts } from '../support/accounts.ts';
+import { BodyCuttingProxy } from '../support/body-cutting-proxy.ts';
 import { eventually } from '../support/client-eventually.ts';
-import { CuttingProxy } from '../support/cutting-proxy.ts';
 import { S3_SERVER_HINT, startS3Server } from '../support/s3-server.ts';
 import { SpaceClient } from '../support/space-client.ts';
 import { TusActor } from '../support/tus-actor.ts';
@@ -122,7 +122,7 @@ describe.each(STORES)('on %s', (_store, environment, isMissing) => {
   it('tus-js-client comes through ten cuts', async () => {
     const bytes = randomBytes(24 * MIB);
     const cuts = Array.from({ length: 10 }, (_, i) => 300_000 + i * 350_001);
-    const proxy = await CuttingProxy.start(portOf(servers[0] as Server), cuts);
+    const proxy = await BodyCuttingProxy.start(portOf(servers[0] as Server), cuts);
     const { fileId, retries } = await uploadByTusJs(bytes, {
       endpoint: endpointAt(proxy.port),
       headers: key.headers,

@@ -1,83 +1,79 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A TCP proxy that cuts or silences connections on the way to a service. */
+/** A TCP proxy that cuts a client off at the moment at which it has passed on what the client sent. */
 export class CuttingProxy {
-  /** Where connections go; may change, as when the service starts again elsewhere. */
-  targetPort: number;
-  /** Connections that were cut. */
-  cuts = 0;
-  /** Bytes on a connection's way to the service after which it is cut, one for each connection; none left: no cut. */
-  readonly cutAfterBytes: number[];
-  /** Bytes after which the next connection falls silent in both directions, and stays open. */
-  hangAfterBytes: number | null = null;
-  readonly #server: Server;
+  readonly #server = createServer((client) => this.#serve(client));
+  readonly #target: { readonly host: string; readonly port: number };
   readonly #sockets = new Set<Socket>();
+  #armed: { readonly pattern: string; readonly when: 'at once' | 'answered' } | null = null;
+  #cuts = 0;
 
-  private constructor(targetPort: number, cutAfterBytes: readonly number[]) {
-    this.targetPort = targetPort;
-    this.cutAfterBytes = [...cutAfterBytes];
-    this.#server = createServer((client) => this.#serve(client));
+  private constructor(target: { readonly host: string; readonly port: number }) {
+    this.#target = target;
   }
 
-  static async start(targetPort: number, cutAfterBytes: readonly number[] = []): Promise<CuttingProxy> {
-    const proxy = new CuttingProxy(targetPort, cutAfterBytes);
+  /** In front of the database of this URL; answers the URL by which to go through it. */
+  static async open(url: string): Promise<{ readonly proxy: CuttingProxy; readonly url: string }> {
+    const through = new URL(url);
+    const proxy = new CuttingProxy({ host: through.hostname, port: Number(through.port) });
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
-    return proxy;
+    through.hostname = '127.0.0.1';
+    through.port = String((proxy.#server.address() as AddressInfo).port);
+    return { proxy, url: through.href };
   }
 
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+  /** How often a client was cut off. */
+  get cuts(): number {
+    return this.#cuts;
   }
 
-  async stop(): Promise<void> {
+  /** The next who sends this is cut off: at once, or when the answer begins, which is not passed on. */
+  arm(pattern: string, when: 'at once' | 'answered'): void {
+    this.#armed = { pattern, when };
+  }
+
+  disarm(): void {
+    this.#armed = null;
+  }
+
+  async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
-    await once(this.#server, 'close');
   }
 
   #serve(client: Socket): void {
-    const service = connect(this.targetPort, '127.0.0.1');
-    let bytes = 0;
-    let hung = false;
-    let cutAt: number | undefined;
-    for (const [from, to] of [
-      [client, service],
-      [service, client],
-    ] as const) {
-      this.#sockets.add(from);
-      from.on('error', () => to.destroy());
-      from.on('close', () => {
-        this.#sockets.delete(from);
-        if (!hung) to.destroy();
-      });
-      from.on('end', () => {
-        if (!hung) to.end();
-      });
-      to.on('drain', () => from.resume());
-    }
-    const forward = (to: Socket, from: Socket, chunk: Buffer) => {
-      if (!hung && !to.write(chunk)) from.pause();
+    const server = connect(this.#target);
+    let state: 'open' | 'answering' | 'cut' = 'open';
+    const cut = () => {
+      state = 'cut';
+      this.#cuts += 1;
+      client.destroy();
+      // What was passed on arrives; then the connection ends.
+      server.end();
     };
-    service.on('data', (chunk: Buffer) => forward(client, service, chunk));
-    client.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      // Only a connection with a body to speak of uses up a cut.
-      if (bytes > 4096) cutAt ??= this.cutAfterBytes.shift() ?? Number.POSITIVE_INFINITY;
-      forward(service, client, chunk);
-      if (this.hangAfterBytes !== null && bytes >= this.hangAfterBytes) {
-        this.hangAfterBytes = null;
-        hung = true;
-      }
-      if (cutAt !== undefined && bytes >= cutAt) {
-        this.cuts += 1;
-        cutAt = undefined;
-        client.destroy();
-        // What has been sent arrives.
-        service.end();
-        service.destroySoon();
-      }
+    for (const socket of [client, server]) {
+      this.#sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        if (socket === server) client.destroy();
+        else if (state !== 'cut') server.destroy();
+      });
+    }
+    client.on('data', (chunk) => {
+      if (state === 'cut') return;
+      server.write(chunk);
+      if (state !== 'open' || this.#armed === null || !chunk.includes(this.#armed.pattern)) return;
+      const { when } = this.#armed;
+      this.#armed = null;
+      if (when === 'at once') cut();
+      else state = 'answering';
+    });
+    server.on('data', (chunk) => {
+      if (state === 'answering') cut();
+      else if (state === 'open') client.write(chunk);
     });
   }
 }

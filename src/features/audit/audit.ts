@@ -1,3 +1,5 @@
+import type { IdempotencyAttempt } from '../idempotency/index.ts';
+
 /** Everything that is recorded. Append-only: exports and filters rely on the names. */
 export const AUDIT_ACTIONS = [
   'user.register',
@@ -64,6 +66,8 @@ export const AUDIT_ACTIONS = [
   'admin.drive_quota_change',
   'admin.key_quota_change',
   'admin.audit_export',
+  'job.retry',
+  'job.delete',
   'system.admin_created',
   'system.audit_purge',
 ] as const;
@@ -82,6 +86,8 @@ export interface AuditOrigin {
   readonly ip: string | null;
   readonly userAgent: string | null;
   readonly requestId: string | null;
+  /** Where the request came with an `Idempotency-Key`: what is recorded is its effect. */
+  readonly idempotency?: IdempotencyAttempt | undefined;
 }
 
 export interface AuditEntry {
@@ -101,11 +107,14 @@ export interface AuditEntry {
       | 'link'
       | 'space'
       | 'upload'
-      | 'reservation';
+      | 'reservation'
+      | 'job';
     readonly id: string;
   };
   /** Never a secret. */
   readonly metadata?: Readonly<Record<string, string | number | boolean | null>>;
+  /** No part of the log: what the answer holds and nothing else does, for the idempotency key of the request. */
+  readonly secret?: object;
 }
 
 /** The service itself: starts, jobs, retention. */

@@ -3,9 +3,19 @@ import { type FilePart, receiveFile } from '../../http/multipart-upload.ts';
 import { created, ok, type Route, type RouteInput, route } from '../../http/route.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { lastSegment } from '../ingest/index.ts';
-import { CONTENT_ERRORS, CONTENT_STREAM, EXAMPLE_USAGE, linkQuery, sendFile, usage } from '../storage/index.ts';
+import {
+  CONTENT_ERRORS,
+  CONTENT_STREAM,
+  EXAMPLE_USAGE,
+  linkQuery,
+  presentUsage,
+  type SpaceService,
+  sendFile,
+  usage,
+} from '../storage/index.ts';
 import { presentDeletedDriveFile, presentFileGrant, presentTakenIn } from './drive.presenter.ts';
 import * as schemas from './drive.schemas.ts';
+import type { FileGrant } from './drive.ts';
 import type { DriveFileService, StagedDriveFile, TakenIn } from './drive-file.service.ts';
 import { driveUser } from './drive-user.ts';
 
@@ -23,11 +33,18 @@ const TAKEN_IN = {
 
 export interface DriveFileRouteDependencies {
   readonly files: DriveFileService;
+  readonly spaces: SpaceService;
   readonly clock: Clock;
 }
 
 /** `/files`: files of drives by id, the own ones and those that others share. */
-export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): Route[] {
+export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependencies): Route[] {
+  /** What was taken in before, with usage as it is now. */
+  const shownAgain = async (grant: FileGrant) => {
+    if (grant.role !== 'OWNER') return presentFileGrant(grant);
+    const counters = await spaces.usage(grant.scope.space.id);
+    return { ...presentFileGrant(grant), usage: presentUsage(counters, counters.updatedAt) };
+  };
   return [
     route({
       method: 'post',
@@ -38,6 +55,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       description:
         'Streams one file of a multipart form into a folder of the own drive, or of one that is shared for editing: there it counts on the owner’s quota. The name is `fileName`, else the last segment of the part’s own.',
       access: 'verified',
+      idempotent: true,
       limit: 'upload',
       query: schemas.uploadQuery,
       multipartField: 'file',
@@ -64,6 +82,8 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
         );
         return created('File uploaded', presentTakenIn(file));
       },
+      rebuild: async ({ principal, context, subjectId }) =>
+        created('File uploaded', await shownAgain(await files.get(driveUser(principal, context), subjectId))),
     }),
     route({
       method: 'get',
@@ -208,6 +228,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       summary: 'Copy a file',
       description: 'Inside the store and the drive that it is in; costs its size on that drive’s quota.',
       access: 'verified',
+      idempotent: true,
       params: schemas.fileParams,
       body: schemas.copyBody,
       bodyExample: { folderId: schemas.EXAMPLE_FOLDER.id, name: 'cat.jpg', conflict: 'keepBoth' },
@@ -224,6 +245,8 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       ],
       handler: async ({ principal, params, body, context }) =>
         created('File copied', presentTakenIn(await files.copy(driveUser(principal, context), params.id, body))),
+      rebuild: async ({ principal, context, subjectId }) =>
+        created('File copied', await shownAgain(await files.get(driveUser(principal, context), subjectId))),
     }),
   ];
 }

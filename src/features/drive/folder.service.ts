@@ -88,6 +88,11 @@ export class FolderService {
     throw changedByOthers();
   }
 
+  /** Errors: FOLDER_NOT_FOUND. */
+  get(user: DriveUser, id: string): Promise<FolderGrant> {
+    return this.#deps.access.resolveFolder(user, id, 'view');
+  }
+
   /** A page of what lies directly in a folder, or, for null, in the own drive. Errors: FOLDER_NOT_FOUND, VALIDATION_FAILED (cursor). */
   async list(user: DriveUser, folderId: string | null, { cursor, ...query }: LevelQuery): Promise<Level> {
     const { access, levels } = this.#deps;

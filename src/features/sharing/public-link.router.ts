@@ -193,6 +193,7 @@ function dropRoute({ door, drops }: PublicLinkRouteDependencies): Route {
     summary: 'Send a file by a public link',
     description: `Streams one file of a multipart form into the folder of a drop. Nothing is replaced, and the answer names what was sent, not what is there. ${PASSWORD_NOTE}`,
     access: 'anyone',
+    idempotent: true,
     limit: 'upload',
     params: tokenParams,
     multipartField: 'file',

@@ -204,11 +204,11 @@ export class PublicLinkService {
 }
 
 /** As whom and where a visitor acts. */
-export function scopeOf(link: PublicLink, { ip, userAgent, requestId }: AuditOrigin): SpaceScope {
+export function scopeOf(link: PublicLink, { ip, userAgent, requestId, idempotency }: AuditOrigin): SpaceScope {
   return {
     space: link.space,
     actor: ANONYMOUS_ACTOR,
-    origin: { ip, userAgent, requestId },
+    origin: { ip, userAgent, requestId, idempotency },
     metadata: { linkId: link.id },
   };
 }

@@ -51,6 +51,7 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
       description:
         'Inside the store: no bytes pass the API. The copy has the tags and pays quota as an upload does; versions are not copied.',
       access: 'space:read+write',
+      idempotent: true,
       limit: 'upload',
       body: copyBody,
       bodyExample: { from: 'photos/2026/cat.jpg', to: 'photos/cats/cat.jpg', conflict: 'fail' },
@@ -73,6 +74,10 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
           file: presentFile(file),
           usage: presentUsage(file.counters, file.uploadedAt),
         });
+      },
+      rebuild: async ({ principal, res, subjectId }) => {
+        const file = presentFile(await storage.getFile(principal.space.id, { id: subjectId }));
+        return created('File copied', { file, usage: await freshUsage(spaces, { principal, res }) });
       },
     }),
   ];

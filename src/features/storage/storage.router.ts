@@ -6,7 +6,7 @@ import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import type { SpaceSnapshot } from '../access/index.ts';
 import { scopeOf } from '../ledger/index.ts';
-import { showFreed } from './fresh-usage.ts';
+import { freshUsage, showFreed } from './fresh-usage.ts';
 import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
 import { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from './send-file.router.ts';
@@ -47,6 +47,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
       description:
         'Streams one file of a multipart form into the space. The name is `fileName`, else the part’s own file name. Any size up to the server’s limit and the quota; a replacement counts the difference.',
       access: 'space:write',
+      idempotent: true,
       limit: 'upload',
       query: schemas.uploadQuery,
       multipartField: 'file',
@@ -82,6 +83,10 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
           file: presentFile(file),
           usage: presentUsage(file.counters, file.uploadedAt),
         });
+      },
+      rebuild: async ({ principal, res, subjectId }) => {
+        const file = presentFile(await storage.getFile(principal.space.id, { id: subjectId }));
+        return created('File uploaded', { file, usage: await freshUsage(spaces, { principal, res }) });
       },
     }),
     route({

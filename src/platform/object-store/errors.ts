@@ -23,6 +23,16 @@ export class LengthMismatchError extends Error {
   override readonly name = 'LengthMismatchError';
 }
 
+/** The body is not the one whose checksum was signed. */
+export class ChecksumMismatchError extends Error {
+  override readonly name = 'ChecksumMismatchError';
+}
+
+/** There is an object of this key already, and only a new one was permitted. */
+export class ObjectExistsError extends Error {
+  override readonly name = 'ObjectExistsError';
+}
+
 /** A part named in a completion is absent, has another etag, or is too small. */
 export class InvalidPartError extends Error {
   override readonly name = 'InvalidPartError';

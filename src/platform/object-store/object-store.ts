@@ -7,6 +7,8 @@ export interface ObjectHead {
   /** The store's own validator, without quotes; opaque. */
   readonly etag: string;
   readonly lastModified: Date;
+  /** Hex SHA-256 of the whole object where the store keeps one; only `head` asks for it. */
+  readonly sha256?: string | null | undefined;
 }
 
 /** What a write has left in the store. */
@@ -79,6 +81,10 @@ export interface PresignPutOptions {
   readonly sizeBytes: number;
   /** Signed: another content type is refused. */
   readonly contentType: string;
+  /** Hex; signed: another body is refused by a store whose `probe` says `signedChecksum`. */
+  readonly sha256?: string | undefined;
+  /** Signed: where there is an object of this key the answer is 412, by a store whose `probe` says `conditionalPut`. */
+  readonly createOnly?: boolean | undefined;
   readonly publicOrigin: string;
 }
 
@@ -88,9 +94,19 @@ export interface PresignPartOptions {
   readonly partNumber: number;
   /** Signed: a part of another length is refused. */
   readonly sizeBytes: number;
+  /** Hex; signed: see `PresignPutOptions`. */
+  readonly sha256?: string | undefined;
   /** 1..604,800 */
   readonly expiresInSeconds: number;
   readonly publicOrigin: string;
+}
+
+/** What the store was seen to do with presigned PUTs. */
+export interface StoreCapabilities {
+  /** `createOnly` holds: a second PUT is refused and the first content stays. */
+  readonly conditionalPut: boolean;
+  /** `sha256` holds: a body that differs from it is refused. */
+  readonly signedChecksum: boolean;
 }
 
 /** One part on its way in. */
@@ -197,6 +213,11 @@ export interface ObjectStore {
   presignPut(key: string, options: PresignPutOptions): Promise<PresignedRequest>;
   /** A PUT of one part of an open multipart upload; the answer's ETag header names the part in the completion. */
   presignPart(key: string, options: PresignPartOptions): Promise<PresignedRequest>;
+  /**
+   * Tries presigned PUTs on small objects below `probes/`, which it removes; for the start of a process, and to be
+   * remembered. What the store refuses altogether counts as not held. `StoreUnavailableError`
+   */
+  probe(): Promise<StoreCapabilities>;
   /** Cheap proof that the store answers; throws `StoreUnavailableError`. */
   ping(): Promise<void>;
   close(): Promise<void>;

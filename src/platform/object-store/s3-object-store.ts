@@ -28,10 +28,12 @@ import { createS3Clients, type S3Clients, type S3ConnectionOptions } from './s3-
 import { onS3 } from './s3-errors.ts';
 import { bareEtag, S3Multiparts } from './s3-multipart.ts';
 import { S3Presigner } from './s3-presign.ts';
+import { probeS3 } from './s3-probe.ts';
 import { S3Puts } from './s3-put.ts';
 
 const DEFAULT_BUFFER_BYTES = 64 * 1024 * 1024;
 const MAX_DELETE_KEYS = 1000;
+const SHA256_BASE64 = /^[A-Za-z0-9+/]{43}=$/;
 const PING_TIMEOUT_MS = 3_000;
 
 /** What the S3 store needs. */
@@ -71,7 +73,7 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
     return key;
   };
 
-  return {
+  const store: S3ObjectStore = {
     kind: 's3',
     put: async (key, body, putOptions) => puts.put(checked(key), body, putOptions),
     get: async (key, getOptions) => openObject(clients, bucket, checked(key), getOptions),
@@ -102,6 +104,11 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
     presignPut: async (key, presignOptions) => presigner.put(checked(key), presignOptions),
     presignPart: async (key, presignOptions) => presigner.part(checked(key), presignOptions),
 
+    async probe() {
+      const own = new S3Presigner(clients.ownSigner, bucket, options.clock);
+      return probeS3(store, (key, put) => own.put(key, put));
+    },
+
     async ping() {
       try {
         await main.send(new HeadBucketCommand({ Bucket: bucket }), {
@@ -119,6 +126,7 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
     },
     close: async () => clients.close(),
   };
+  return store;
 }
 
 async function openObject(
@@ -163,13 +171,19 @@ async function openObject(
 
 async function headObject(client: S3Client, bucket: string, key: string): Promise<ObjectHead | null> {
   try {
-    const output = await onS3(key, () => client.send(new HeadObjectCommand({ Bucket: bucket, Key: key })));
+    const command = new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' });
+    const output = await onS3(key, () => client.send(command));
     const { ContentLength: sizeBytes = 0, LastModified: lastModified = new Date(0) } = output;
-    return { key, sizeBytes, etag: bareEtag(output.ETag), lastModified };
+    return { key, sizeBytes, etag: bareEtag(output.ETag), lastModified, sha256: toSha256(output.ChecksumSHA256) };
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return null;
     throw error;
   }
+}
+
+/** Hex; null for a composite, which is the hash of its parts' hashes with their number behind a dash. */
+function toSha256(checksum: string | undefined): string | null {
+  return checksum && SHA256_BASE64.test(checksum) ? Buffer.from(checksum, 'base64').toString('hex') : null;
 }
 
 async function deleteMany(

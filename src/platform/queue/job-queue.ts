@@ -6,6 +6,8 @@ export interface EnqueueOptions {
   readonly startAfter?: Date;
   /** Runs before jobs of a lower number; 0 unless told. */
   readonly priority?: number;
+  /** Before the first retry, instead of what its kind sets. */
+  readonly retryDelaySeconds?: number;
 }
 
 /** One try at a job. */
@@ -22,7 +24,7 @@ export interface JobAttempt {
 export type JobHandler<Payload extends object> = (payload: Payload, attempt: JobAttempt) => Promise<void>;
 
 export interface WorkOptions {
-  /** Jobs at once in this process; 10 unless told, at least 2. */
+  /** Jobs at once in this process, each apart from the others; 4 unless told, 2 of a sweep. */
   readonly concurrency?: number;
 }
 
@@ -62,11 +64,11 @@ export interface QueueRole {
 
 /** How the queue stands at one moment, over all kinds of jobs and all processes. */
 export interface QueueStats {
-  /** To be taken up now or later; without the dead letters. */
+  /** To be taken up now or later. */
   readonly waiting: number;
   /** Being worked on. */
   readonly active: number;
-  /** Dead letters: what failed for good and lies there to be looked at. */
+  /** For good, and kept to be looked at: dead letters, and sweeps of the last hour. */
   readonly failed: number;
   /** For how long the first of the waiting jobs could have been taken up; null when none is due. */
   readonly oldestWaitingSeconds: number | null;

@@ -1,9 +1,14 @@
 import { fromPrisma, type Job, type JobResult, PgBoss, type SendOptions } from 'pg-boss';
 import { newId } from '../crypto/random.ts';
+import { isSealedJson } from '../crypto/sealed-json.ts';
 import type { Tx } from '../db/unit-of-work.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { AnyJobDefinition, JobDefinition } from './job.ts';
+import type { JobReturner } from './job-board.ts';
+import { describeFailure } from './job-failure.ts';
 import type { EnqueueOptions, JobHandler, JobQueue, QueueRole, QueueStats, WorkOptions } from './job-queue.ts';
+import { SCHEMA, STANDING, secondsSince } from './pg-boss-schema.ts';
+import { createQueues, ensureIndexes } from './pg-boss-setup.ts';
 
 export interface PgBossQueueOptions {
   readonly url: string;
@@ -14,13 +19,10 @@ export interface PgBossQueueOptions {
   readonly pollSeconds?: number;
 }
 
-/** Where jobs end that failed for good; nothing works on them, an admin looks at them. */
-export const DEAD_LETTERS = 'dead.letter';
-
-const SCHEMA = 'pgboss';
 const MAX_CONNECTIONS = 3;
-const DEAD_LETTER_KEEP_SECONDS = 30 * 24 * 3600;
-const DEFAULT_CONCURRENCY = 10;
+const DEFAULT_CONCURRENCY = 4;
+/** One that hangs leaves room for the next; and each slot asks for jobs of its own. */
+const SWEEP_CONCURRENCY = 2;
 const DEFAULT_POLL_SECONDS = 10;
 /** The same complaint of the queue is logged once in this time: with the database away, each worker has it at each poll. */
 const COMPLAINT_EVERY_MS = 30_000;
@@ -29,14 +31,10 @@ const RARE_SECONDS = 3600;
 /** How often jobs are looked for whose time is up, as when their process died; they are tried again so much later at most. */
 const EXPIRY_SECONDS = 15;
 
-/** By the clock of pg-boss itself. Jobs wait as `created` or `retry`; nobody takes up dead letters, so they stay `created`. */
-const STATS = `SELECT
-    (count(*) FILTER (WHERE state < 'active' AND name <> $1))::float8 AS waiting,
-    (count(*) FILTER (WHERE state = 'active'))::float8 AS active,
-    (count(*) FILTER (WHERE state < 'active' AND name = $1))::float8 AS failed,
-    extract(epoch FROM now() - min(start_after) FILTER (WHERE state < 'active' AND name <> $1 AND start_after <= now()))::float8
-      AS "oldestWaitingSeconds"
-  FROM ${SCHEMA}.job WHERE state <= 'active'`;
+/** By the clock of pg-boss itself; the sums of what `JobBoard.counts` tells of each queue. */
+const STATS = `SELECT coalesce(sum(s.waiting), 0)::float8 AS waiting, coalesce(sum(s.active), 0)::float8 AS active,
+    coalesce(sum(s.failed + d.dead), 0)::float8 AS failed, ${secondsSince('min(s.due_since)')} AS "oldestWaitingSeconds"
+  FROM ${STANDING}`;
 
 interface Worker {
   readonly job: AnyJobDefinition;
@@ -50,7 +48,7 @@ interface Recurring {
 }
 
 /** The queue on pg-boss, in a schema of its own beside the data, by a small pool of its own. */
-export class PgBossQueue implements JobQueue {
+export class PgBossQueue implements JobQueue, JobReturner {
   readonly #options: PgBossQueueOptions;
   readonly #workers: Worker[] = [];
   readonly #sweeps: (Recurring & { readonly seconds: number })[] = [];
@@ -78,11 +76,12 @@ export class PgBossQueue implements JobQueue {
     tx: Tx | null,
     job: JobDefinition<Payload>,
     payloads: readonly Payload[],
-    options: EnqueueOptions = {},
+    { retryDelaySeconds, ...options }: EnqueueOptions = {},
   ): Promise<string[]> {
     const boss = this.#started();
     if (payloads.length === 0) return [];
-    const jobs = payloads.map((data) => ({ id: newId(), data, ...options }));
+    const own = retryDelaySeconds === undefined ? options : { ...options, retryDelay: retryDelaySeconds };
+    const jobs = payloads.map((data) => ({ id: newId(), data, ...own }));
     await boss.insert(job.name, jobs, tx ? { db: fromPrisma(tx) } : {});
     return jobs.map(({ id }) => id);
   }
@@ -103,8 +102,8 @@ export class PgBossQueue implements JobQueue {
     options: WorkOptions = {},
   ): void {
     this.#assertBeforeStart();
-    // A batch of one would end burst mode, and a backlog crawl at one job a poll.
-    const concurrency = Math.max(2, options.concurrency ?? DEFAULT_CONCURRENCY);
+    const usual = job.retryLimit === 0 ? SWEEP_CONCURRENCY : DEFAULT_CONCURRENCY;
+    const concurrency = options.concurrency ?? usual;
     this.#workers.push({ job, handler: handler as JobHandler<object>, concurrency });
   }
 
@@ -118,8 +117,16 @@ export class PgBossQueue implements JobQueue {
     this.#schedules.push({ cron, job, payload });
   }
 
+  async putBack(
+    tx: Tx,
+    queue: string,
+    job: { readonly id: string; readonly data: object; readonly priority: number },
+  ): Promise<void> {
+    await this.#started().insert(queue, [job], { db: fromPrisma(tx) });
+  }
+
   async stats(): Promise<QueueStats> {
-    const { rows } = await this.#started().getDb().executeSql(STATS, [DEAD_LETTERS]);
+    const { rows } = await this.#started().getDb().executeSql(STATS);
     const [stats] = rows as QueueStats[];
     if (!stats) throw new Error('the job queue gave no count');
     return stats;
@@ -153,6 +160,7 @@ export class PgBossQueue implements JobQueue {
     try {
       await boss.start();
       await createQueues(boss, jobs);
+      await ensureIndexes(boss, log);
       if (role.workers) await this.#startWorkers(boss);
     } catch (error) {
       this.#boss = null;
@@ -176,19 +184,25 @@ export class PgBossQueue implements JobQueue {
 
   async #startWorkers(boss: PgBoss): Promise<void> {
     for (const worker of this.#workers) {
-      await boss.work<object>(
-        worker.job.name,
-        {
-          batchSize: worker.concurrency,
-          perJobResults: true,
-          burstWhenBatchFull: true,
-          notifyPollingIntervalSeconds: this.#options.pollSeconds ?? DEFAULT_POLL_SECONDS,
-        },
-        (batch: Job<object>[]) => Promise.all(batch.map((job) => this.#attempt(worker, job))),
-      );
+      // One job each: in a batch, whatever is done would wait for the slowest, and be run again when that never ends.
+      for (let slot = 0; slot < worker.concurrency; slot += 1) await this.#startSlot(boss, worker);
     }
     for (const { cron, job, payload } of this.#schedules) await boss.schedule(job.name, cron, payload, { tz: 'UTC' });
     for (const { seconds, job, payload } of this.#sweeps) this.#sweep(boss, seconds, { job, payload });
+  }
+
+  async #startSlot(boss: PgBoss, worker: Worker): Promise<void> {
+    let slotId = '';
+    slotId = await boss.work<object>(
+      worker.job.name,
+      { perJobResults: true, notifyPollingIntervalSeconds: this.#options.pollSeconds ?? DEFAULT_POLL_SECONDS },
+      async (batch: Job<object>[]) => {
+        const results = await Promise.all(batch.map((job) => this.#attempt(worker, job)));
+        // Looks for the next one as soon as this one is settled: a backlog does not crawl at one job a poll.
+        boss.notifyWorker(slotId);
+        return results;
+      },
+    );
   }
 
   async #attempt({ job: definition, handler }: Worker, job: Job<object>): Promise<JobResult> {
@@ -201,7 +215,7 @@ export class PgBossQueue implements JobQueue {
       const fields = { err: error, job: definition.name, jobId: id, retryCount };
       if (final) this.#options.log.error(fields, 'a job failed for good');
       else this.#options.log.warn(fields, 'a job failed and is tried again');
-      return { id, status: 'failed', output: describe(error) };
+      return { id, status: 'failed', output: describeFailure(error, isSealedJson(data)) };
     }
   }
 
@@ -212,7 +226,7 @@ export class PgBossQueue implements JobQueue {
   #sweep(boss: PgBoss, seconds: number, recurring: Recurring): void {
     if (this.#stopping) return;
     boss
-      .send(recurring.job.name, recurring.payload, { singletonSeconds: seconds } satisfies SendOptions)
+      .send(recurring.job.name, recurring.payload, { id: newId(), singletonSeconds: seconds } satisfies SendOptions)
       .catch((error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error);
         this.#complain(reason, () =>
@@ -246,36 +260,4 @@ export class PgBossQueue implements JobQueue {
   #assertBeforeStart(): void {
     if (this.#boss) throw new Error('the job queue is running already');
   }
-}
-
-/** Creating is atomic in the database; a queue that is there already is brought to what this version wants. */
-async function createQueues(boss: PgBoss, jobs: readonly AnyJobDefinition[]): Promise<void> {
-  await boss.createQueue(DEAD_LETTERS, {
-    retentionSeconds: DEAD_LETTER_KEEP_SECONDS,
-    deleteAfterSeconds: DEAD_LETTER_KEEP_SECONDS,
-  });
-  const existing = new Map((await boss.getQueues()).map((queue) => [queue.name, queue]));
-  for (const job of jobs) {
-    const wanted = {
-      notify: true,
-      deadLetter: DEAD_LETTERS,
-      retryLimit: job.retryLimit,
-      retryDelay: job.retryDelaySeconds,
-      retryDelayMax: job.retryDelayMaxSeconds,
-      retryBackoff: true,
-      expireInSeconds: job.expireInSeconds,
-      deleteAfterSeconds: job.keepSeconds,
-    };
-    const present = existing.get(job.name);
-    if (!present) await boss.createQueue(job.name, wanted);
-    else if (Object.entries(wanted).some(([key, value]) => present[key as keyof typeof wanted] !== value)) {
-      await boss.updateQueue(job.name, wanted);
-    }
-  }
-}
-
-/** What of an error is kept with the job: no message, which may hold what the payload is sealed for. */
-function describe(error: unknown): { readonly name: string; readonly code: string | null } {
-  if (!(error instanceof Error)) return { name: typeof error, code: null };
-  return { name: error.name, code: 'code' in error ? String(error.code) : null };
 }
