@@ -1,5 +1,6 @@
 import { composeAccounts } from './composition/accounts.ts';
 import { type Basis, type CompositionInput, composeBasis } from './composition/basis.ts';
+import { composeContentCheck } from './composition/content-check.ts';
 import { composeAuditLog, composeFiles } from './composition/files.ts';
 import { composeKeys } from './composition/keys.ts';
 import { composeLinks, composeShares } from './composition/sharing.ts';
@@ -11,6 +12,7 @@ import { adminHealthRoutes, HealthRepository, HealthService } from './features/a
 import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
+import { type ContentCheckService, sweepContentsJob } from './features/content-check/index.ts';
 import { type IdempotencyService, purgeIdempotencyJob } from './features/idempotency/index.ts';
 import { CONTENT_JOBS } from './features/ingest/index.ts';
 import { JobService, jobRoutes } from './features/jobs/index.ts';
@@ -48,6 +50,7 @@ const JOBS = [
   relayOutboxJob,
   resetRequestJob,
   runOperationJob,
+  sweepContentsJob,
   ...CONTENT_JOBS,
 ];
 
@@ -64,6 +67,7 @@ export interface Composition {
   readonly tombstones: TombstoneService;
   readonly operations: OperationService;
   readonly trash: TrashService;
+  readonly contentChecks: ContentCheckService;
 }
 
 /** With `composition/`, the only place that knows who needs whom. */
@@ -83,6 +87,7 @@ export function compose(input: CompositionInput): Composition {
   const accounts = composeAccounts(basis, signIn, keys.keys);
   const auditLog = composeAuditLog(basis);
   const files = composeFiles(basis, auditLog.recorder);
+  const contentChecks = composeContentCheck(basis);
   return {
     routes: [
       ...systemRoutes({ version, clock, readiness }),
@@ -107,6 +112,7 @@ export function compose(input: CompositionInput): Composition {
     tombstones: files.tombstones,
     operations: files.operations,
     trash: files.trash,
+    contentChecks,
   };
 }
 

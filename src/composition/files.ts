@@ -5,7 +5,13 @@ import {
   auditLogRoutes,
   registerAuditJobs,
 } from '../features/audit/index.ts';
-import { ContentProcessing, FileCommitter, IngestService, QuotaRefusals } from '../features/ingest/index.ts';
+import {
+  ContentPolicy,
+  ContentProcessing,
+  FileCommitter,
+  IngestService,
+  QuotaRefusals,
+} from '../features/ingest/index.ts';
 import {
   FileLedgerRepository,
   FolderLedgerRepository,
@@ -65,14 +71,19 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
-  const processing = new ContentProcessing({ scans: false, makesMedia: () => false, outbox: basis.outbox });
+  const policy = new ContentPolicy(config.limits);
+  const processing = new ContentProcessing({
+    scans: config.clamdUrl !== undefined,
+    makesMedia: () => false,
+    outbox: basis.outbox,
+  });
   const committer = new FileCommitter(ledger, processing);
   const ingest = new IngestService({
     ledger,
     committer,
     store,
     budget,
-    maxFileBytes: config.limits.maxFileBytes,
+    policy,
     refusals,
     log,
   });
@@ -95,6 +106,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     listing,
     fileLedger,
     ingest,
+    policy,
     operations,
   });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
@@ -111,7 +123,17 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     clock,
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
-  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, operations, zips, spaces });
+  const drive = composeDrive(basis, {
+    storage,
+    levels,
+    reading,
+    fileLedger,
+    folderLedger,
+    operations,
+    policy,
+    zips,
+    spaces,
+  });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {
@@ -122,6 +144,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     operations,
     trash,
     ingest,
+    policy,
     storage,
     folders,
     levels,

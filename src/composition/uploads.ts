@@ -14,10 +14,10 @@ import type { composeFiles } from './files.ts';
 
 /** Uploads that come by requests of their own. */
 export function composeUploads(basis: Basis, files: ReturnType<typeof composeFiles>) {
-  const { config, database, store, budget, clock, log } = basis;
-  const { ledger, committer, refusals } = files;
+  const { database, store, budget, clock, log } = basis;
+  const { ledger, committer, policy, refusals } = files;
   const tombstones = new TombstoneRepository(database);
-  const ingest = new SessionIngestService({ ledger, tombstones, store, committer, refusals });
+  const ingest = new SessionIngestService({ ledger, tombstones, store, committer, policy, refusals });
   const lockRows = new UploadLockRepository(database);
   const hashes = new RunningHashes();
   const tus = new TusService({
@@ -30,7 +30,7 @@ export function composeUploads(basis: Basis, files: ReturnType<typeof composeFil
     transfer: new TusTransfer({ store, hashes, budget }),
     hashes,
     store,
-    maxFileBytes: config.limits.maxFileBytes,
+    policy,
     clock,
     log,
   });

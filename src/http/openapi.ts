@@ -242,7 +242,10 @@ function failures(route: Route): ZodOpenApiResponsesObject {
       const error = { code, details, httpStatusCode: status, requestId: '0b6f4c1e-6a55-4a3f-9c35-5b8f0d0f9d11' };
       return [code, { value: { success: false, message, error } }];
     });
-    const retry = [429, 503].includes(status) || (route.idempotent && status === 409) ? RETRY_AFTER : {};
+    const retry =
+      [429, 503].includes(status) || codes.includes('FILE_PROCESSING') || (route.idempotent && status === 409)
+        ? RETRY_AFTER
+        : {};
     responses[String(status) as '400'] = {
       description: codes.map((code) => `\`${code}\` ${ERROR_CODES[code].message}`).join('; '),
       headers: { ...REQUEST_ID, ...(route.limit === 'none' ? {} : LIMIT_HEADERS), ...retry },

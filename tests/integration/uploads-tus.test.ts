@@ -32,13 +32,13 @@ function sha1(bytes: Buffer): string {
 }
 
 /** Appends bytes behind the service's back, as a process that died right after them has left them. */
-async function leaveBytes(id: string, bytes: Buffer, { completed = false } = {}): Promise<void> {
-  const { store } = site.accounts.infrastructure;
-  const { objectKey } = await world.database.prisma.uploadSession.findUniqueOrThrow({ where: { id } });
+async function leaveBytes(id: string, bytes: Buffer, { completed = false, on = site } = {}): Promise<void> {
+  const { store, database } = on.accounts.infrastructure;
+  const { objectKey } = await database.prisma.uploadSession.findUniqueOrThrow({ where: { id } });
   const { uploadId } = await store.createAppend(objectKey, { contentType: 'text/plain' });
   await store.append(objectKey, uploadId, { offset: 0, body: Readable.from([bytes], { objectMode: false }) });
   if (completed) await store.completeAppend(objectKey, uploadId, bytes.length);
-  await world.database.prisma.uploadSession.update({ where: { id }, data: { storeUploadId: uploadId } });
+  await database.prisma.uploadSession.update({ where: { id }, data: { storeUploadId: uploadId } });
 }
 
 describe('an upload', () => {
@@ -177,6 +177,105 @@ describe('conflicts', () => {
     const other = await tus.create(3, { filename: 'x.txt', conflict: 'fail' }, { bytes: Buffer.from('new') });
     expect(other.status).toBe(201);
     expect(codeOf(await tus.patch(id, 0, Buffer.from('two')))).toBe('FILE_EXISTS');
+  });
+});
+
+describe('what the content must be', () => {
+  const PDF = Buffer.from('%PDF-1.7\n%âãÏÓ\n1 0 obj\n<<>>\nendobj\n');
+  let strict: Site;
+  let strictTus: TusActor;
+
+  beforeAll(async () => {
+    const environment = { ALLOWED_TYPES: 'application/octet-stream,image/*', BLOCKED_EXTENSIONS: 'exe' };
+    strict = await startAccounts(environment);
+    const other = new World(strict.accounts);
+    strictTus = new TusActor(other, await other.key(await other.person()));
+  });
+  afterAll(() => strict.stop());
+
+  it('is asked of its name and its declared type before the first byte', async () => {
+    for (const pairs of [{ filename: 'x.exe' }, { filename: 'x', filetype: 'text/plain' }]) {
+      const reply = await strictTus.create(10, pairs);
+      expect(reply.status).toBe(415);
+      expect(codeOf(reply)).toBe('FILE_TYPE_NOT_ALLOWED');
+    }
+  });
+
+  it.each(['POST', 'PATCH', 'HEAD'] as const)(
+    'is seen by its bytes at its end, by %s, and the upload is over',
+    async (how) => {
+      const typed = { filetype: 'application/octet-stream' };
+      const finish = async (one: TusActor, on: Site, pairs: Record<string, string>) => {
+        if (how === 'POST') return one.create(PDF.length, pairs, { bytes: PDF });
+        const id = await one.begin(PDF.length, pairs['filename'] ?? '', pairs);
+        if (how === 'HEAD') await leaveBytes(id, PDF, { on });
+        const reply = await (how === 'HEAD' ? one.head(id) : one.patch(id, 0, PDF));
+        expect(codeOf(await one.head(id))).toBe('UPLOAD_NOT_FOUND');
+        return reply;
+      };
+      expect(codeOf(await finish(strictTus, strict, { filename: 'x', ...typed }))).toBe('FILE_TYPE_NOT_ALLOWED');
+      const mismatch = await finish(tus, site, { filename: 'x.png', filetype: 'image/png' });
+      expect(mismatch.status).toBe(415);
+      expect(codeOf(mismatch)).toBe('CONTENT_MISMATCH');
+      expect(await space.audited()).toMatchObject({ usedObjects: 0, reservedBytes: 0, uploads: 0 });
+    },
+  );
+
+  it('is no matter where nothing is claimed', async () => {
+    expect((await tus.create(PDF.length, { filename: 'x' }, { bytes: PDF })).status).toBe(201);
+  });
+});
+
+describe('a folder that is being moved', () => {
+  it.each(['POST', 'PATCH', 'HEAD'] as const)('takes no file, by %s', async (how) => {
+    const me = await world.person();
+    const mine = new TusActor(world, me);
+    const bytes = Buffer.from('hello');
+    const id = how === 'POST' ? '' : await mine.begin(5, 'moving/x.txt');
+    if (how === 'HEAD') await leaveBytes(id, bytes);
+    const params = { from: 'moving', to: 'elsewhere' };
+    const spaceId = await world.spaceId(me);
+    await world.database.prisma.operation.create({
+      data: { id: newId(), spaceId, kind: 'folder.move', params, total: 1n },
+    });
+    const reply =
+      how === 'POST'
+        ? await mine.create(5, { filename: 'moving/x.txt' }, { bytes })
+        : await (how === 'HEAD' ? mine.head(id) : mine.patch(id, 0, bytes));
+    expect(reply.status).toBe(409);
+    expect(codeOf(reply)).toBe('CONFLICT');
+    expect(await new SpaceClient(world, me).audited()).toMatchObject({ reservedBytes: 0, uploads: 0 });
+  });
+});
+
+describe('a lock', () => {
+  async function lockAs(id: string, seconds: number): Promise<void> {
+    const data = { lockedBy: newId(), lockedUntil: new Date(Date.now() + seconds * 1000) };
+    await world.database.prisma.uploadSession.update({ where: { id }, data });
+  }
+
+  it('of a process that died ends within seconds', async () => {
+    const id = await tus.begin(5, 'x.txt');
+    await lockAs(id, 15);
+    const startedAt = performance.now();
+    expect((await tus.patch(id, 0, Buffer.from('hello'))).status).toBe(204);
+    expect(performance.now() - startedAt).toBeLessThan(8000);
+  });
+
+  it('that is not let go of is told as 423', { timeout: 60_000 }, async () => {
+    const ids = await Promise.all(['x', 'y', 'z'].map((name) => tus.begin(5, name)));
+    const holding = setInterval(() => void Promise.all(ids.map((id) => lockAs(id, 15))), 500);
+    const [x = '', y = '', z = ''] = ids;
+    try {
+      const replies = await Promise.all([tus.patch(x, 0, Buffer.from('hello')), tus.head(y), tus.terminate(z)]);
+      for (const reply of replies) {
+        expect(reply.status).toBe(423);
+        expect(codeOf(reply)).toBe('UPLOAD_LOCKED');
+        expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
+      }
+    } finally {
+      clearInterval(holding);
+    }
   });
 });
 

@@ -11,6 +11,7 @@ import {
   presentUsage,
   type SpaceService,
   sendFile,
+  UNREADABLE_ERRORS,
   usage,
 } from '../storage/index.ts';
 import { presentDeletedDriveFile, presentFileGrant, presentTakenIn } from './drive.presenter.ts';
@@ -67,6 +68,8 @@ export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependen
         'FILE_EXISTS',
         'QUOTA_EXCEEDED',
         'FILE_TOO_LARGE',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONTENT_MISMATCH',
         'STORAGE_FULL',
         'DEPENDENCY_UNAVAILABLE',
       ],
@@ -111,7 +114,15 @@ export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependen
       body: schemas.changeFileBody,
       bodyExample: { name: 'cat.jpg', folderId: schemas.EXAMPLE_FOLDER.id, tags: ['cats'], conflict: 'keepBoth' },
       success: { 200: { description: 'The file as it is now', data: fileData, example: fileExample } },
-      errors: ['FORBIDDEN', 'FILE_NOT_FOUND', 'FOLDER_NOT_FOUND', 'FILE_EXISTS', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      errors: [
+        'FORBIDDEN',
+        'FILE_NOT_FOUND',
+        'FOLDER_NOT_FOUND',
+        'FILE_EXISTS',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONFLICT',
+        'DEPENDENCY_UNAVAILABLE',
+      ],
       handler: async ({ principal, params, body, context }) =>
         ok('File changed', presentFileGrant(await files.change(driveUser(principal, context), params.id, body))),
     }),
@@ -178,6 +189,8 @@ export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependen
         'CONFLICT',
         'QUOTA_EXCEEDED',
         'FILE_TOO_LARGE',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONTENT_MISMATCH',
         'STORAGE_FULL',
         'DEPENDENCY_UNAVAILABLE',
       ],
@@ -212,7 +225,7 @@ export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependen
           },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'FORBIDDEN', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'FORBIDDEN', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context }) => {
         const { expiresIn, disposition } = query;
         const input = { expiresInSeconds: expiresIn, disposition, publicOrigin: context.publicOrigin };
@@ -236,8 +249,10 @@ export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependen
       errors: [
         'FORBIDDEN',
         'FILE_NOT_FOUND',
+        ...UNREADABLE_ERRORS,
         'FOLDER_NOT_FOUND',
         'FILE_EXISTS',
+        'FILE_TYPE_NOT_ALLOWED',
         'CONFLICT',
         'QUOTA_EXCEEDED',
         'STORAGE_FULL',

@@ -9,7 +9,7 @@ import { scopeOf } from '../ledger/index.ts';
 import { freshUsage, showFreed } from './fresh-usage.ts';
 import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
-import { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from './send-file.router.ts';
+import { CONTENT_ERRORS, CONTENT_STREAM, sendFile, UNREADABLE_ERRORS } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import {
   presentDeletedFile,
@@ -58,7 +58,16 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
           example: { file: schemas.EXAMPLE_FILE, usage: schemas.EXAMPLE_USAGE },
         },
       },
-      errors: ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'CONFLICT', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
+      errors: [
+        'QUOTA_EXCEEDED',
+        'FILE_EXISTS',
+        'CONFLICT',
+        'FILE_TOO_LARGE',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONTENT_MISMATCH',
+        'STORAGE_FULL',
+        'DEPENDENCY_UNAVAILABLE',
+      ],
       handler: async ({ principal, query, context, confirm, req, res }) => {
         const startedAt = performance.now();
         const staged = await receiveFile(req, res, 'file', (part) =>
@@ -187,7 +196,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
           },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context }) => {
         const { file, request } = await reading.presign(
           scopeOf(principal, context),

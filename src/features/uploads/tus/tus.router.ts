@@ -54,7 +54,13 @@ const FILE_HEADERS = {
 } as const;
 const STATE_HEADERS = { 'Upload-Offset': OFFSET, 'Upload-Expires': EXPIRES, ...FILE_HEADERS };
 /** What becoming a file may be refused with. */
-const COMMIT_ERRORS = ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'CONFLICT'] as const satisfies readonly ErrorCode[];
+const COMMIT_ERRORS = [
+  'QUOTA_EXCEEDED',
+  'FILE_EXISTS',
+  'CONFLICT',
+  'CONTENT_MISMATCH',
+  'FILE_TYPE_NOT_ALLOWED',
+] as const satisfies readonly ErrorCode[];
 const ANY_ERRORS = ['PRECONDITION_FAILED', 'DEPENDENCY_UNAVAILABLE'] as const satisfies readonly ErrorCode[];
 const BODY_ERRORS = [
   'VALIDATION_FAILED',

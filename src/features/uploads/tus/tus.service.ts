@@ -6,7 +6,7 @@ import type { Logger } from '../../../platform/logging/logger.ts';
 import { MultipartNotFoundError } from '../../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../../platform/object-store/object-store.ts';
 import type { SpaceCounters } from '../../access/index.ts';
-import { checkedName, contentTypeOf, type QuotaRefusals, type SessionIngestService } from '../../ingest/index.ts';
+import type { ContentPolicy, QuotaRefusals, SessionIngestService } from '../../ingest/index.ts';
 import type { ConflictPolicy, LedgerService, SpaceScope } from '../../ledger/index.ts';
 import type { UploadSessionRepository } from '../upload-session.repository.ts';
 import type { UploadSession } from '../upload-session.ts';
@@ -72,7 +72,7 @@ export interface TusDependencies {
   readonly transfer: TusTransfer;
   readonly hashes: RunningHashes;
   readonly store: ObjectStore;
-  readonly maxFileBytes: number;
+  readonly policy: ContentPolicy;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -95,20 +95,22 @@ export class TusService {
   }
 
   get maxFileBytes(): number {
-    return this.#deps.maxFileBytes;
+    return this.#deps.policy.maxFileBytes;
   }
 
   /**
    * Holds room and opens an upload, and takes in what comes with the request. An empty file is one at once. When it throws,
    * nothing is held: the client would not know where to go on.
-   * Errors: VALIDATION_FAILED (name), FILE_TOO_LARGE, QUOTA_EXCEEDED, FILE_EXISTS, and those of `write`.
+   * Errors: VALIDATION_FAILED (name), FILE_TOO_LARGE, FILE_TYPE_NOT_ALLOWED, QUOTA_EXCEEDED, FILE_EXISTS, and those of `write`.
    */
   async create(scope: SpaceScope, creation: TusCreation, bytes: TusBytes | null): Promise<TusState> {
-    const { ledger, refusals, maxFileBytes } = this.#deps;
+    const { ledger, refusals, policy } = this.#deps;
     const { sizeBytes, conflict, tags, reservationId, clientMetadata } = creation;
-    const path = checkedName(creation.fileName, 'Upload-Metadata.filename');
-    const contentType = contentTypeOf(path, creation.contentType);
-    if (sizeBytes > maxFileBytes) throw new AppError('FILE_TOO_LARGE', { details: { maxBytes: maxFileBytes } });
+    const { path, contentType } = policy.admit({
+      path: creation.fileName,
+      contentType: creation.contentType,
+      sizeBytes,
+    });
     const id = await refusals.noted(scope, path, () =>
       ledger.openSession(scope, {
         kind: 'tus',
