@@ -264,7 +264,9 @@ describe('a lock', () => {
 
   it('that is not let go of is told as 423', { timeout: 60_000 }, async () => {
     const ids = await Promise.all(['x', 'y', 'z'].map((name) => tus.begin(5, name)));
-    const holding = setInterval(() => void Promise.all(ids.map((id) => lockAs(id, 15))), 500);
+    const hold = () => Promise.all(ids.map((id) => lockAs(id, 15)));
+    await hold();
+    const holding = setInterval(() => void hold(), 500);
     const [x = '', y = '', z = ''] = ids;
     try {
       const replies = await Promise.all([tus.patch(x, 0, Buffer.from('hello')), tus.head(y), tus.terminate(z)]);
