@@ -25,11 +25,17 @@ export function endedEarly(ending: Exclude<BodyEnding, 'whole'>, sizeBytes: numb
     case 'excess':
       return beyondEnd(sizeBytes);
     case 'stopped':
-      return new AppError('UPLOAD_LOCKED', {
-        message: 'Another request goes on with this upload',
-        retryAfterSeconds: 2,
-      });
+      return takenOver();
   }
+}
+
+/** UPLOAD_LOCKED: whoever was told so asks by HEAD where the upload stands, if it still does. */
+export function takenOver(cause?: unknown): AppError {
+  return new AppError('UPLOAD_LOCKED', {
+    message: 'Another request goes on with this upload',
+    retryAfterSeconds: 2,
+    cause,
+  });
 }
 
 export function invalid(path: string, message: string): AppError {

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import type { Readable } from 'node:stream';
 import { AppError } from '../../../errors/app-error.ts';
 import type { ByteBudget } from '../../../platform/object-store/byte-budget.ts';
+import { MultipartNotFoundError, OffsetMismatchError } from '../../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../../platform/object-store/object-store.ts';
 import { PartBuffer } from '../../../platform/object-store/part-buffer.ts';
 import type { UploadSession } from '../upload-session.ts';
 import { ReceivedBody } from './received-body.ts';
 import type { RunningHashes } from './running-hashes.ts';
 import type { TusChecksum } from './tus-checksum.ts';
-import { endedEarly } from './tus-faults.ts';
+import { endedEarly, takenOver } from './tus-faults.ts';
 import type { UploadLock } from './upload-locks.ts';
 
 export interface TusTransferDependencies {
@@ -72,7 +73,13 @@ export class TusTransfer {
 
   async #append({ session, offset }: TusChunk, body: Readable): Promise<number> {
     const { objectKey, storeUploadId, sizeBytes: totalBytes } = session;
-    return (await this.#deps.store.append(objectKey, storeUploadId, { offset, body, totalBytes })).offset;
+    try {
+      return (await this.#deps.store.append(objectKey, storeUploadId, { offset, body, totalBytes })).offset;
+    } catch (error) {
+      // Somebody else has gone on with it, or ended it, although the lock was ours.
+      if (error instanceof OffsetMismatchError || error instanceof MultipartNotFoundError) throw takenOver(error);
+      throw error;
+    }
   }
 
   async #appendProven(chunk: TusChunk, received: ReceivedBody, isRight: () => boolean): Promise<number> {

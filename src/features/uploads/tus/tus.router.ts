@@ -8,10 +8,11 @@ import { setQuotaHeaders } from '../../../http/router.ts';
 import type { Principal } from '../../access/index.ts';
 import { scopeOf } from '../../ledger/index.ts';
 import { uploadQuery } from '../../storage/index.ts';
-import type { TusBytes, TusCreation, TusService, TusState } from './tus.service.ts';
+import type { TusService } from './tus.service.ts';
 import { CHECKSUM_ALGORITHMS } from './tus-checksum.ts';
 import { invalid } from './tus-faults.ts';
 import { isOffsetStream, readChecksum, readCreation, readNumber } from './tus-headers.ts';
+import type { TusBytes, TusCreation, TusState } from './tus-upload.ts';
 
 const TAG = 'Uploads';
 const VERSION = '1.0.0';

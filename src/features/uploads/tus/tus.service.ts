@@ -1,19 +1,17 @@
-import type { Readable } from 'node:stream';
 import { AppError } from '../../../errors/app-error.ts';
 import type { Clock } from '../../../platform/clock/clock.ts';
 import { isId, newId } from '../../../platform/crypto/random.ts';
 import type { Logger } from '../../../platform/logging/logger.ts';
 import { MultipartNotFoundError } from '../../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../../platform/object-store/object-store.ts';
-import type { SpaceCounters } from '../../access/index.ts';
 import type { ContentPolicy, QuotaRefusals, SessionIngestService } from '../../ingest/index.ts';
-import type { ConflictPolicy, LedgerService, SpaceScope } from '../../ledger/index.ts';
+import type { LedgerService, SpaceScope } from '../../ledger/index.ts';
 import type { UploadSessionRepository } from '../upload-session.repository.ts';
 import type { UploadSession } from '../upload-session.ts';
 import type { RunningHashes } from './running-hashes.ts';
-import type { TusChecksum } from './tus-checksum.ts';
-import { beyondEnd, wrongOffset } from './tus-faults.ts';
+import { beyondEnd, takenOver, wrongOffset } from './tus-faults.ts';
 import type { TusTransfer } from './tus-transfer.ts';
+import { completedState, type TusBytes, type TusCreation, type TusState } from './tus-upload.ts';
 import type { UploadLockRepository } from './upload-lock.repository.ts';
 import type { UploadLock, UploadLocks } from './upload-locks.ts';
 
@@ -21,46 +19,6 @@ import type { UploadLock, UploadLocks } from './upload-locks.ts';
 const TTL_SECONDS = 24 * 3600;
 /** One request may take longer than that. */
 const EXTEND_EVERY_MS = 3600_000;
-
-export interface TusCreation {
-  readonly fileName: string;
-  readonly contentType: string | undefined;
-  readonly conflict: ConflictPolicy;
-  readonly tags: readonly string[] | null;
-  readonly reservationId: string | undefined;
-  readonly sizeBytes: number;
-  /** `Upload-Metadata` as it was sent. */
-  readonly clientMetadata: string;
-}
-
-/** Bytes for an upload. */
-export interface TusBytes {
-  readonly body: Readable;
-  /** Where the client thinks that the upload stands. */
-  readonly offset: number;
-  /** Content-Length, where there is one. */
-  readonly announcedBytes: number | undefined;
-  readonly checksum: TusChecksum | null;
-  /** Whether the sender still may, asked before anything becomes a file. */
-  readonly confirm: () => Promise<unknown>;
-}
-
-/** Where an upload stands. */
-export interface TusState {
-  readonly id: string;
-  readonly offset: number;
-  readonly sizeBytes: number;
-  readonly clientMetadata: string | null;
-  /** null once it is a file. */
-  readonly expiresAt: Date | null;
-  readonly file: TusFile | null;
-}
-
-/** What an upload has become; name and counters only in the answer to the request that made it so. */
-export interface TusFile {
-  readonly id: string;
-  readonly made: { readonly path: string; readonly counters: SpaceCounters } | null;
-}
 
 export interface TusDependencies {
   readonly ledger: LedgerService;
@@ -252,7 +210,7 @@ export class TusService {
     const { store, lockRows } = this.#deps;
     const { uploadId } = await store.createAppend(objectKey, { contentType });
     if (await lockRows.noteStoreUpload(lock, uploadId)) return uploadId;
-    throw new AppError('UPLOAD_LOCKED', { retryAfterSeconds: 2 });
+    throw takenOver();
   }
 
   /** 24 hours from now. */
@@ -277,7 +235,7 @@ export class TusService {
     const { id, sizeBytes, clientMetadata } = session;
     const hash = hashes.take(id, sizeBytes);
     await this.#complete(session);
-    if (lock.isLost) throw new AppError('UPLOAD_LOCKED', { retryAfterSeconds: 2 });
+    if (lock.isLost) throw takenOver();
     const file = await ingest.finish(scope, {
       ...session,
       promisedSha256: null,
@@ -318,9 +276,4 @@ export class TusService {
 
 function assertId(id: string): void {
   if (!isId(id)) throw new AppError('UPLOAD_NOT_FOUND');
-}
-
-function completedState({ id, sizeBytes, clientMetadata, fileId }: UploadSession): TusState {
-  const file = fileId === null ? null : { id: fileId, made: null };
-  return { id, offset: sizeBytes, sizeBytes, clientMetadata, expiresAt: null, file };
 }

@@ -13,6 +13,8 @@ const RENEW_AFTER_MS = 5_000;
 const POLL_MS = 200;
 /** A holder that is alive lets go within a second and what its store takes to flush, a dead one loses it after 4. */
 const MAX_WAIT_MS = 12_000;
+/** Of one upload, in one process: who resumes is one or two, and each who waits asks the database five times a second. */
+const MAX_WAITING = 4;
 
 /** Who writes to an upload; of one request. */
 export interface UploadLockId {
@@ -85,6 +87,8 @@ export class UploadLocks {
   readonly #rows: LockRows;
   readonly #log: Logger;
   readonly #held = new Map<string, HeldLock>();
+  /** How many wait for an upload. */
+  readonly #waiting = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(rows: LockRows, log: Logger) {
@@ -97,25 +101,41 @@ export class UploadLocks {
    * Errors: UPLOAD_LOCKED, when the one who writes does not let go in time.
    */
   async acquire(spaceId: string, uploadId: string, isOpen: () => Promise<boolean>): Promise<UploadLock | null> {
+    const lock = await this.#take(spaceId, uploadId);
+    if (lock) return lock;
+    if (!(await isOpen())) return null;
+    const waiting = this.#waiting.get(uploadId) ?? 0;
+    if (waiting >= MAX_WAITING) throw locked();
+    this.#waiting.set(uploadId, waiting + 1);
+    try {
+      return await this.#wait(spaceId, uploadId, isOpen);
+    } finally {
+      const left = (this.#waiting.get(uploadId) ?? 1) - 1;
+      if (left > 0) this.#waiting.set(uploadId, left);
+      else this.#waiting.delete(uploadId);
+    }
+  }
+
+  async #wait(spaceId: string, uploadId: string, isOpen: () => Promise<boolean>): Promise<UploadLock | null> {
     const giveUpAt = performance.now() + MAX_WAIT_MS;
-    for (;;) {
-      const lock = new HeldLock(uploadId, (held) => this.#release(held));
-      if (await this.#rows.lock(spaceId, lock, LEASE_SECONDS)) {
-        this.#hold(lock);
-        return lock;
-      }
-      if (!(await isOpen())) return null;
-      if (performance.now() >= giveUpAt) throw new AppError('UPLOAD_LOCKED', { retryAfterSeconds: 2 });
+    while (performance.now() < giveUpAt) {
       const holder = this.#held.get(uploadId);
       holder?.ask();
       await this.#rows.ask(spaceId, uploadId, ASKED_SECONDS);
       await Promise.race([delay(POLL_MS), holder?.released.promise ?? delay(POLL_MS)]);
+      const lock = await this.#take(spaceId, uploadId);
+      if (lock) return lock;
+      if (!(await isOpen())) return null;
     }
+    throw locked();
   }
 
-  #hold(lock: HeldLock): void {
-    this.#held.set(lock.uploadId, lock);
+  async #take(spaceId: string, uploadId: string): Promise<UploadLock | null> {
+    const lock = new HeldLock(uploadId, (held) => this.#release(held));
+    if (!(await this.#rows.lock(spaceId, lock, LEASE_SECONDS))) return null;
+    this.#held.set(uploadId, lock);
     this.#timer ??= setInterval(() => void this.#look(), LOOK_EVERY_MS).unref();
+    return lock;
   }
 
   async #release(lock: HeldLock): Promise<void> {
@@ -165,4 +185,8 @@ export class UploadLocks {
     await this.#rows.renew(locks, seconds);
     for (const lock of locks) lock.renewedAt = now;
   }
+}
+
+function locked(): AppError {
+  return new AppError('UPLOAD_LOCKED', { retryAfterSeconds: 2 });
 }
