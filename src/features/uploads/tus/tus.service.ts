@@ -9,7 +9,7 @@ import type { LedgerService, SpaceScope } from '../../ledger/index.ts';
 import type { UploadSessionRepository } from '../upload-session.repository.ts';
 import type { UploadSession } from '../upload-session.ts';
 import type { RunningHashes } from './running-hashes.ts';
-import { beyondEnd, takenOver, wrongOffset } from './tus-faults.ts';
+import { beyondEnd, endedEarly, takenOver, wrongOffset } from './tus-faults.ts';
 import type { TusTransfer } from './tus-transfer.ts';
 import { completedState, type TusBytes, type TusCreation, type TusState } from './tus-upload.ts';
 import type { UploadLockRepository } from './upload-lock.repository.ts';
@@ -39,6 +39,12 @@ export interface TusDependencies {
 interface Opened {
   readonly session: UploadSession;
   readonly lock: UploadLock;
+}
+
+/** `assertWanted` is asked while the lock is waited for. */
+interface LockedOptions {
+  readonly assertWanted?: () => void;
+  readonly onCompleted?: (session: UploadSession) => void;
 }
 
 /**
@@ -115,14 +121,15 @@ export class TusService {
    * Errors: UPLOAD_NOT_FOUND, UPLOAD_LOCKED, CONFLICT (offset), those of `TusTransfer.receive`, of `confirm`, and of a completion.
    */
   write(scope: SpaceScope, id: string, bytes: TusBytes): Promise<TusState> {
-    return this.#locked(
-      scope,
-      id,
-      (opened) => this.#take(scope, opened, bytes),
-      (completed) => {
+    return this.#locked(scope, id, (opened) => this.#take(scope, opened, bytes), {
+      // A sender that has gone by now must not take over from one that resumes in its place.
+      assertWanted: () => {
+        if (bytes.body.readableAborted) throw endedEarly('cut', 0);
+      },
+      onCompleted: (completed) => {
         if (bytes.offset !== completed.sizeBytes) throw wrongOffset(completed.sizeBytes);
       },
-    );
+    });
   }
 
   /** Gives an upload up. Errors: UPLOAD_NOT_FOUND, UPLOAD_LOCKED, CONFLICT (it is a file already). */
@@ -145,17 +152,22 @@ export class TusService {
     scope: SpaceScope,
     id: string,
     work: (opened: Opened) => Promise<TusState>,
-    onCompleted: (session: UploadSession) => void = () => undefined,
+    { assertWanted, onCompleted }: LockedOptions = {},
   ): Promise<TusState> {
     assertId(id);
-    const isOpen = async () => (await this.#find(scope, id)).state === 'OPEN';
+    assertWanted?.();
+    const isOpen = async () => {
+      const { state } = await this.#find(scope, id);
+      assertWanted?.();
+      return state === 'OPEN';
+    };
     const lock = await this.#deps.locks.acquire(scope.space.id, id, isOpen);
     try {
       // Read under the lock: what it was before may be true no more.
       const session = await this.#find(scope, id);
       if (session.state === 'OPEN' && lock) return await work({ session, lock });
       if (session.state !== 'COMPLETED') throw new AppError('UPLOAD_NOT_FOUND');
-      onCompleted(session);
+      onCompleted?.(session);
       return completedState(session);
     } finally {
       await lock?.release();
