@@ -1,7 +1,7 @@
 import type { Hash } from 'node:crypto';
 import { PassThrough, type Readable } from 'node:stream';
 
-const BUFFERED_BYTES = 256 * 1024;
+const BUFFERED_BYTES = 64 * 1024;
 
 /**
  * How a body ended: as its sender meant it to; cut off; on our side, as `signal` wanted; or because more came than may. Never
