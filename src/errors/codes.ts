@@ -53,7 +53,7 @@ export const ERROR_CODES = {
   CONTENT_MISMATCH: { status: 415, message: 'The content is not what its name or type says' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, message: 'The request body is of a type that is not taken here' },
   RANGE_NOT_SATISFIABLE: { status: 416, message: 'The range lies outside the file' },
-  VIRUS_FOUND: { status: 422, message: 'The file is in quarantine: a virus was found in it' },
+  VIRUS_FOUND: { status: 422, message: 'The file is in quarantine: it was not found to be free of viruses' },
   UPLOAD_LOCKED: { status: 423, message: 'Another request is working on this upload' },
   RATE_LIMITED: { status: 429, message: 'Too many requests' },
   UPLOAD_CHECKSUM_MISMATCH: { status: 460, message: 'The bytes do not have the checksum that came with them' },

@@ -24,6 +24,7 @@ const CREATES_NOTHING = new Set([
   'resetPassword',
   'restoreAccount',
   'restoreUser',
+  'retryJob',
   'bulkDeleteFiles',
   'restoreManyFromTrash',
   'restoreFromTrash',

@@ -288,6 +288,18 @@ describe('an attempt that was given up', () => {
     expect((await row(text))?.attempt).toBe(2);
   });
 
+  it('that did it and died before it answered holds nobody up', async () => {
+    const me = await world.person();
+    const text = randomUUID();
+    const call = { path: '/drive', body: { name: 'one' } };
+    const first = await send(me, call, text);
+    const claimed = `status = NULL, reply = NULL, claimed_until = now() + interval '1 hour'`;
+    await set(text, `${claimed}, effect_at = now()`);
+    expect((await send(me, call, text)).body.error.code).toBe('CONFLICT');
+    await set(text, `${claimed}, effect_at = now() - interval '3 seconds'`);
+    expect((await send(me, call, text)).body).toEqual(first.body);
+  });
+
   it('whose work is gone by now is told what it was', async () => {
     const me = await world.person();
     const text = randomUUID();

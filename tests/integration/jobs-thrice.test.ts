@@ -108,6 +108,23 @@ const CASES: Readonly<Record<string, () => Promise<Delivery>>> = {
     };
     return { payload: {}, check };
   },
+  'idempotency.purge': async () => {
+    const [over, fresh] = [newId(), newId()];
+    const call = { path: '/api/drive', headers: bearer(await a.user()) };
+    for (const key of [over, fresh]) {
+      const keyed = a
+        .anonymous()
+        .post(call.path)
+        .set({ ...call.headers, 'idempotency-key': key });
+      await keyed.send({ name: key }).expect(201);
+    }
+    await a.database.prisma.idempotencyKey.updateMany({ where: { key: over }, data: { expiresAt: new Date(0) } });
+    const check = async () => {
+      const left = await a.database.prisma.idempotencyKey.findMany({ where: { key: { in: [over, fresh] } } });
+      expect(left.map(({ key }) => key)).toEqual([fresh]);
+    };
+    return { payload: {}, check };
+  },
   'keys.secret.purge': async () => {
     const { id: apiKeyId } = await claimedKey(a, await a.user(), admin);
     const retired = { id: newId(), apiKeyId, secretHash: 'none', sealedSecret: new Uint8Array(1), sealKeyVersion: 1 };

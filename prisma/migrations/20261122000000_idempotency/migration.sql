@@ -70,6 +70,8 @@ BEGIN
     outcome := CASE
       WHEN p_fingerprint <> v_row.fingerprint THEN 'reused'
       WHEN v_row.status IS NOT NULL THEN 'done'
+      -- Between effect and answer lie milliseconds: whoever did not answer since has died.
+      WHEN v_row.effect_at <= clock_timestamp() - interval '2 seconds' THEN 'made'
       WHEN v_row.effect_at IS NOT NULL AND v_row.claimed_until <= clock_timestamp() THEN 'made'
       WHEN v_row.claimed_until > clock_timestamp() THEN 'under_way'
     END;

@@ -11,8 +11,8 @@ import type { AttemptRef, Begun, IdempotencyAttempt, KeyedRequest, MadeSubject, 
 /** An answer is given again for this long. */
 const TTL_MS = 24 * 3600 * 1000;
 /** What a process that died had claimed is free after this. */
-const LEASE_SECONDS = 30;
-const RENEW_MS = 10_000;
+const LEASE_SECONDS = 15;
+const RENEW_MS = 5_000;
 const PURGE_BATCH = 1000;
 /** Whoever comes while the first is under way: when to come again. */
 const MAX_WAIT_SECONDS = 5;

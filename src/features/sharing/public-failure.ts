@@ -18,7 +18,10 @@ const WORDS: Partial<Record<ErrorCode, { readonly title: string; readonly messag
     message: 'Its content is of another kind. Give it the right ending, then try again.',
   },
   FILE_PROCESSING: { title: 'The file is being checked', message: 'Please try again in a moment.' },
-  VIRUS_FOUND: { title: 'This file is in quarantine', message: 'A virus was found in it, so nobody can download it.' },
+  VIRUS_FOUND: {
+    title: 'This file is in quarantine',
+    message: 'It was not found to be free of viruses, so nobody can download it.',
+  },
   RATE_LIMITED: { title: 'Too many attempts', message: 'Please wait a while, then try again.' },
   DEPENDENCY_UNAVAILABLE: { title: 'Not available just now', message: 'Please try again in a moment.' },
   INTERNAL: { title: 'Something went wrong', message: 'It is our fault. Please try again later.' },
