@@ -1,5 +1,5 @@
 import type { Hash } from 'node:crypto';
-import { PassThrough, type Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 const BUFFERED_BYTES = 64 * 1024;
 
@@ -18,7 +18,7 @@ export interface ReceivedBodyOptions {
 
 /** A request's body on its way to the store, counted and hashed. */
 export class ReceivedBody {
-  readonly stream = new PassThrough({ highWaterMark: BUFFERED_BYTES });
+  readonly stream: Readable;
   readonly #source: Readable;
   readonly #options: ReceivedBodyOptions;
   #sizeBytes = 0;
@@ -27,9 +27,14 @@ export class ReceivedBody {
   constructor(source: Readable, options: ReceivedBodyOptions) {
     this.#source = source;
     this.#options = options;
+    this.stream = new Readable({
+      highWaterMark: BUFFERED_BYTES,
+      read: () => {
+        if (this.#ending === undefined) source.resume();
+      },
+    });
     // A store that gives up destroys it; what went wrong is said by the store.
     this.stream.on('error', () => undefined);
-    this.stream.on('drain', () => source.resume());
     source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onCut).on('close', this.#onCut);
     options.signal.addEventListener('abort', this.#onStop, { once: true });
     if (options.signal.aborted) this.#onStop();
@@ -58,7 +63,7 @@ export class ReceivedBody {
     }
     this.#sizeBytes += chunk.length;
     for (const hash of this.#options.hashes) hash.update(chunk);
-    if (!this.stream.write(chunk)) this.#source.pause();
+    if (!this.stream.push(chunk)) this.#source.pause();
   };
   readonly #onEnd = () => this.#end('whole');
   readonly #onCut = () => this.#end('cut');
@@ -72,6 +77,6 @@ export class ReceivedBody {
     // Its listener for errors stays: nobody else may have one.
     if (ending !== 'whole') source.pause();
     this.#options.signal.removeEventListener('abort', this.#onStop);
-    this.stream.end();
+    this.stream.push(null);
   }
 }
