@@ -7,6 +7,7 @@ import { newId } from '../../src/platform/crypto/random.ts';
 import { HEADS } from '../support/content-heads.ts';
 import { DirectActor, type DirectSite, put, type Reply, startDirectSite } from '../support/direct-uploads.ts';
 import { S3_SERVER_HINT } from '../support/s3-server.ts';
+import { metadataOf, OFFSET_STREAM, TUS } from '../support/tus-actor.ts';
 import type { Person } from '../support/world.ts';
 
 // One refusal for one fault, whatever the way by which the bytes come.
@@ -60,10 +61,35 @@ async function sendParts(me: DirectActor, { fileName, contentType, content, fiel
   return me.completeParts(uploadId, await me.sendParts(uploadId, content, [1]));
 }
 
+/** As tus answers it, and the file by its id. */
+async function sendTus(
+  me: DirectActor,
+  { fileName, contentType, content, fields }: Sending,
+  origin: string,
+): Promise<Reply> {
+  const response = await fetch(`${origin}/api/uploads/tus`, {
+    method: 'POST',
+    headers: {
+      ...me.actor.headers,
+      ...TUS,
+      ...OFFSET_STREAM,
+      'Upload-Length': String(content.length),
+      'Upload-Metadata': metadataOf({ filename: fileName, filetype: contentType, ...fields }),
+    },
+    body: new Uint8Array(content),
+  });
+  const { status, headers } = response;
+  if (status !== 201) return { status, headers, body: await response.json() };
+  const { body } = await me.call('GET', `/uploads/${headers.get('location')?.split('/').at(-1)}`);
+  const shown = await me.call('GET', `/storage/files/${encodeURIComponent(body.data.upload.fileName)}/metadata`);
+  return { ...shown, status };
+}
+
 const ENTRANCES: readonly (readonly [string, Entrance])[] = [
   ['a form', sendForm],
   ['a signed PUT', sendPut],
   ['signed parts', sendParts],
+  ['tus', sendTus],
 ];
 
 const TEXT = { contentType: 'text/plain', content: Buffer.from('some text') };

@@ -5,6 +5,7 @@ import supertest from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Site, startAccounts } from '../support/accounts.ts';
 import { AWKWARD_NAMES, LONE_SURROGATES, titleOf } from '../support/awkward-names.ts';
+import { TusActor } from '../support/tus-actor.ts';
 import { type Actor, World } from '../support/world.ts';
 import { readZip } from '../support/zip.ts';
 
@@ -156,6 +157,21 @@ const ENTRANCES: readonly Entrance[] = [
       const [{ url, headers }] = signed.body.data.parts;
       const etag = (await sendTo(url, headers)).headers['etag'];
       return send('post', `${path}/complete`, actor, { parts: [{ partNumber: 1, etag }] });
+    },
+    nameIn: ({ file }) => file.fileName,
+    undo: remove,
+  },
+  {
+    title: 'an upload by tus',
+    route: 'post /uploads/tus',
+    send: async (name, actor) => {
+      const reply = await new TusActor(world, actor).create(7, { filename: name }, { bytes: Buffer.from('content') });
+      if (reply.status !== 201) return reply;
+      const id = String(reply.headers['location']).split('/').at(-1);
+      const { body } = await send('get', `/uploads/${id}`, actor);
+      const where = { id: body.data.upload.fileId };
+      const { path } = await world.database.prisma.file.findUniqueOrThrow({ where });
+      return { status: reply.status, body: { data: { file: { fileName: path } } } };
     },
     nameIn: ({ file }) => file.fileName,
     undo: remove,
