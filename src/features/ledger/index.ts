@@ -15,7 +15,6 @@ export {
   type DeletedFile,
   type FileRef,
   type RestoreInput,
-  type SessionInput,
   type SpaceScope,
 } from './ledger.ts';
 export { type AuditColumns, auditColumns, auditOfColumns } from './ledger-audit.ts';

@@ -119,7 +119,7 @@ export function multipartRoutes(uploads: MultipartService, spaces: SpaceService)
       tag: TAG,
       summary: 'Complete an upload in parts',
       description:
-        'Joins the parts and makes a file of them, once size, SHA-256 and type are found to be as announced. Every part is named with the ETag that its PUT answered; what is wrong with which stands in `details.parts`. Safe to repeat: then it answers the same file as it is now.',
+        'Joins the parts and makes a file of them, once size, SHA-256 and type are found to be as announced. Every part is named with the ETag that its PUT answered; what is wrong with which stands in `details.parts`. Safe to repeat: then it answers the same file as it is now; what takes long goes on when the connection ends, and who asks again waits for it.',
       access: 'space:write',
       params: uploadParams,
       body: schemas.completePartsBody,

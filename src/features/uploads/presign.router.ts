@@ -73,7 +73,7 @@ export function presignRoutes(uploads: PresignService, spaces: SpaceService): Ro
       tag: TAG,
       summary: 'Complete an upload',
       description:
-        'Makes a file of what was PUT, once its size, SHA-256 and type are found to be as announced; what is not as announced ends the upload. Safe to repeat: then it answers the same file as it is now. Using the URL again changes nothing that is served.',
+        'Makes a file of what was PUT, once its size, SHA-256 and type are found to be as announced; what is not as announced ends the upload. Safe to repeat: then it answers the same file as it is now; what takes long goes on when the connection ends, and who asks again waits for it. Using the URL again changes nothing that is served.',
       access: 'space:write',
       body: schemas.completeBody,
       bodyExample: { uploadId: schemas.EXAMPLE_PRESIGNED.uploadId },
