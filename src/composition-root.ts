@@ -11,6 +11,7 @@ import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
 import { CONTENT_JOBS } from './features/ingest/index.ts';
+import { JobService, jobRoutes } from './features/jobs/index.ts';
 import {
   expireReservationsJob,
   type LedgerService,
@@ -23,6 +24,7 @@ import { type OperationService, purgeTrashJob, runOperationJob, type TrashServic
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
+import { JobBoard } from './platform/queue/job-board.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
 import { registerOutboxJobs, relayOutboxJob } from './platform/queue/outbox.jobs.ts';
 import { PgBossQueue } from './platform/queue/pg-boss-queue.ts';
@@ -87,6 +89,7 @@ export function compose(input: CompositionInput): Composition {
       ...composeLinks(basis, files).routes,
       ...shares.routes,
       ...auditLog.routes,
+      ...jobRoutes(composeJobs(basis, queue)),
       ...adminHealthRoutes(composeHealth(basis)),
     ],
     access: signIn.access,
@@ -109,6 +112,11 @@ function composeLimits({ config, database }: Basis): RateLimiters {
     upload: upload && RateLimiter.local('upload', upload),
     api: api && RateLimiter.local('api', api),
   };
+}
+
+/** What admins see of the queue. */
+function composeJobs({ database, uow, users, audit }: Basis, queue: PgBossQueue): JobService {
+  return new JobService({ uow, board: new JobBoard(database, queue), users, audit });
 }
 
 /** What admins see of the whole. */

@@ -41,7 +41,8 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
   const adminPassword = await lifecycle.step(() => firstAdmin.ensureFirstAdmin(config.admin));
   const { trustProxy, corsOrigins, publicUrl, host, port: wantedPort } = config.http;
   const app = createApp({
-    routes,
+    // Who only works is asked only whether it lives: whatever else it served, a balancer would take it for an API.
+    routes: config.role === 'worker' ? routes.filter(({ tag }) => tag === 'System') : routes,
     access,
     limits,
     version: VERSION,
@@ -49,7 +50,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
     trustProxy,
     corsOrigins,
     publicUrl,
-    objectHandler: infrastructure.objectHandler,
+    objectHandler: config.role === 'worker' ? undefined : infrastructure.objectHandler,
     isDraining: () => readiness.draining,
   });
   const server = createHttpServer(app);

@@ -9,6 +9,7 @@ export const TAGS = {
   Drive: 'Folders, and files by id, in the own drive and in what others share.',
   Sharing: 'With people, and with everybody who has a link.',
   'Public links': 'What a link opens, for people and for programs.',
+  Jobs: 'What works in the background, for admins.',
   Admin: 'Health, accounts, keys and the audit log, for admins.',
 } as const satisfies Record<string, string>;
 

@@ -5,7 +5,8 @@ import { Database } from '../../src/platform/db/database.ts';
 import { UnitOfWork } from '../../src/platform/db/unit-of-work.ts';
 import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { defineJob } from '../../src/platform/queue/job.ts';
-import { DEAD_LETTERS, PgBossQueue } from '../../src/platform/queue/pg-boss-queue.ts';
+import { PgBossQueue } from '../../src/platform/queue/pg-boss-queue.ts';
+import { DEAD_LETTERS } from '../../src/platform/queue/pg-boss-schema.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 
 interface Note {

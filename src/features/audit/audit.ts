@@ -64,6 +64,8 @@ export const AUDIT_ACTIONS = [
   'admin.drive_quota_change',
   'admin.key_quota_change',
   'admin.audit_export',
+  'job.retry',
+  'job.delete',
   'system.admin_created',
   'system.audit_purge',
 ] as const;
@@ -101,7 +103,8 @@ export interface AuditEntry {
       | 'link'
       | 'space'
       | 'upload'
-      | 'reservation';
+      | 'reservation'
+      | 'job';
     readonly id: string;
   };
   /** Never a secret. */

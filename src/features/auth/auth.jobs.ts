@@ -6,10 +6,9 @@ import type { SealedResetRequest } from './sealed-reset-request.ts';
 
 const PURGE_EVERY_SECONDS = 24 * 3600;
 
-/** Makes and mails a code for a forgotten password; given up when the code could not be used any more. */
+/** Makes and mails a code for a forgotten password: five tries within 5 minutes, half of the code's life. */
 export const resetRequestJob = defineJob<SealedResetRequest>('auth.reset.request', {
-  retryLimit: 6,
-  retryDelaySeconds: 5,
+  retryDelaySeconds: 10,
   retryDelayMaxSeconds: 120,
   expireInSeconds: 60,
   keepSeconds: 3600,
@@ -17,7 +16,6 @@ export const resetRequestJob = defineJob<SealedResetRequest>('auth.reset.request
 
 /** Removes sessions and codes that ended long ago. */
 export const purgeAuthJob = defineJob<Record<string, never>>('auth.ended.purge', {
-  retryLimit: 3,
   expireInSeconds: 600,
 });
 

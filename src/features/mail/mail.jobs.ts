@@ -3,10 +3,12 @@ import type { JobQueue } from '../../platform/queue/job-queue.ts';
 import type { MailDeliveryService } from './mail-delivery.service.ts';
 import type { SealedMail } from './sealed-mail.ts';
 
-/** Sends one mail; tried again for about a day while the mail server does not take it. */
+/**
+ * Sends one mail. Tried again after 4 to 8, 8 to 16, 16 to 32 and 32 to 60 minutes: the last try comes an hour after the
+ * first at the earliest, so a mail server may be away for an hour and no mail is lost.
+ */
 export const mailSendJob = defineJob<SealedMail>('mail.send', {
-  retryLimit: 30,
-  retryDelaySeconds: 5,
+  retryDelaySeconds: 240,
   retryDelayMaxSeconds: 3600,
   expireInSeconds: 120,
 });

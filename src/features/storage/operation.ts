@@ -84,7 +84,7 @@ export interface Step {
  * some seconds and hands on to the next, so a process that dies holds an operation up for about a minute.
  */
 export const runOperationJob = defineJob<{ readonly operationId: string }>('storage.operation.run', {
-  retryLimit: 6,
+  retryDelaySeconds: 5,
   retryDelayMaxSeconds: 60,
   expireInSeconds: 45,
 });

@@ -17,3 +17,8 @@ export function sealJson(sealer: Sealer, value: object, context: string): Sealed
 export function openJson(sealer: Sealer, { sealed, keyVersion }: SealedJson, context: string): unknown {
   return JSON.parse(sealer.open({ bytes: Buffer.from(sealed, 'base64'), keyVersion }, context));
 }
+
+/** Whether a value has the form of a sealed one. */
+export function isSealedJson(value: object | null): boolean {
+  return value !== null && 'sealed' in value && 'keyVersion' in value;
+}

@@ -22,7 +22,7 @@ export interface JobAttempt {
 export type JobHandler<Payload extends object> = (payload: Payload, attempt: JobAttempt) => Promise<void>;
 
 export interface WorkOptions {
-  /** Jobs at once in this process; 10 unless told, at least 2. */
+  /** Jobs at once in this process, each apart from the others; 4 unless told. */
   readonly concurrency?: number;
 }
 
@@ -62,11 +62,11 @@ export interface QueueRole {
 
 /** How the queue stands at one moment, over all kinds of jobs and all processes. */
 export interface QueueStats {
-  /** To be taken up now or later; without the dead letters. */
+  /** To be taken up now or later. */
   readonly waiting: number;
   /** Being worked on. */
   readonly active: number;
-  /** Dead letters: what failed for good and lies there to be looked at. */
+  /** For good, and kept to be looked at: dead letters, and sweeps of the last hour. */
   readonly failed: number;
   /** For how long the first of the waiting jobs could have been taken up; null when none is due. */
   readonly oldestWaitingSeconds: number | null;

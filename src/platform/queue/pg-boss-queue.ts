@@ -1,9 +1,13 @@
 import { fromPrisma, type Job, type JobResult, PgBoss, type SendOptions } from 'pg-boss';
 import { newId } from '../crypto/random.ts';
+import { isSealedJson } from '../crypto/sealed-json.ts';
 import type { Tx } from '../db/unit-of-work.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { AnyJobDefinition, JobDefinition } from './job.ts';
+import type { JobReturner } from './job-board.ts';
+import { describeFailure } from './job-failure.ts';
 import type { EnqueueOptions, JobHandler, JobQueue, QueueRole, QueueStats, WorkOptions } from './job-queue.ts';
+import { DEAD_LETTERS, ENSURE_INDEXES, SCHEMA, STANDING, secondsSince } from './pg-boss-schema.ts';
 
 export interface PgBossQueueOptions {
   readonly url: string;
@@ -14,14 +18,12 @@ export interface PgBossQueueOptions {
   readonly pollSeconds?: number;
 }
 
-/** Where jobs end that failed for good; nothing works on them, an admin looks at them. */
-export const DEAD_LETTERS = 'dead.letter';
-
-const SCHEMA = 'pgboss';
 const MAX_CONNECTIONS = 3;
 const DEAD_LETTER_KEEP_SECONDS = 30 * 24 * 3600;
-const DEFAULT_CONCURRENCY = 10;
+const DEFAULT_CONCURRENCY = 4;
 const DEFAULT_POLL_SECONDS = 10;
+/** A job whose process no longer says that it lives is given to another, long before its own time is up. */
+const HEARTBEAT_SECONDS = 30;
 /** The same complaint of the queue is logged once in this time: with the database away, each worker has it at each poll. */
 const COMPLAINT_EVERY_MS = 30_000;
 /** Chores of pg-boss that this product does not use (flows) or that may wait. */
@@ -29,14 +31,10 @@ const RARE_SECONDS = 3600;
 /** How often jobs are looked for whose time is up, as when their process died; they are tried again so much later at most. */
 const EXPIRY_SECONDS = 15;
 
-/** By the clock of pg-boss itself. Jobs wait as `created` or `retry`; nobody takes up dead letters, so they stay `created`. */
-const STATS = `SELECT
-    (count(*) FILTER (WHERE state < 'active' AND name <> $1))::float8 AS waiting,
-    (count(*) FILTER (WHERE state = 'active'))::float8 AS active,
-    (count(*) FILTER (WHERE state < 'active' AND name = $1))::float8 AS failed,
-    extract(epoch FROM now() - min(start_after) FILTER (WHERE state < 'active' AND name <> $1 AND start_after <= now()))::float8
-      AS "oldestWaitingSeconds"
-  FROM ${SCHEMA}.job WHERE state <= 'active'`;
+/** By the clock of pg-boss itself; the sums of what `JobBoard.counts` tells of each queue. */
+const STATS = `SELECT coalesce(sum(s.waiting), 0)::float8 AS waiting, coalesce(sum(s.active), 0)::float8 AS active,
+    coalesce(sum(s.failed + d.dead), 0)::float8 AS failed, ${secondsSince('min(s.due_since)')} AS "oldestWaitingSeconds"
+  FROM ${STANDING}`;
 
 interface Worker {
   readonly job: AnyJobDefinition;
@@ -50,7 +48,7 @@ interface Recurring {
 }
 
 /** The queue on pg-boss, in a schema of its own beside the data, by a small pool of its own. */
-export class PgBossQueue implements JobQueue {
+export class PgBossQueue implements JobQueue, JobReturner {
   readonly #options: PgBossQueueOptions;
   readonly #workers: Worker[] = [];
   readonly #sweeps: (Recurring & { readonly seconds: number })[] = [];
@@ -103,8 +101,7 @@ export class PgBossQueue implements JobQueue {
     options: WorkOptions = {},
   ): void {
     this.#assertBeforeStart();
-    // A batch of one would end burst mode, and a backlog crawl at one job a poll.
-    const concurrency = Math.max(2, options.concurrency ?? DEFAULT_CONCURRENCY);
+    const { concurrency = DEFAULT_CONCURRENCY } = options;
     this.#workers.push({ job, handler: handler as JobHandler<object>, concurrency });
   }
 
@@ -118,8 +115,16 @@ export class PgBossQueue implements JobQueue {
     this.#schedules.push({ cron, job, payload });
   }
 
+  async putBack(
+    tx: Tx,
+    queue: string,
+    job: { readonly id: string; readonly data: object; readonly priority: number },
+  ): Promise<void> {
+    await this.#started().insert(queue, [job], { db: fromPrisma(tx) });
+  }
+
   async stats(): Promise<QueueStats> {
-    const { rows } = await this.#started().getDb().executeSql(STATS, [DEAD_LETTERS]);
+    const { rows } = await this.#started().getDb().executeSql(STATS);
     const [stats] = rows as QueueStats[];
     if (!stats) throw new Error('the job queue gave no count');
     return stats;
@@ -153,6 +158,7 @@ export class PgBossQueue implements JobQueue {
     try {
       await boss.start();
       await createQueues(boss, jobs);
+      await this.#ensureIndexes(boss);
       if (role.workers) await this.#startWorkers(boss);
     } catch (error) {
       this.#boss = null;
@@ -174,21 +180,36 @@ export class PgBossQueue implements JobQueue {
     }
   }
 
+  /** Lists work without them, only slowly: no reason not to start. */
+  async #ensureIndexes(boss: PgBoss): Promise<void> {
+    try {
+      await boss.getDb().executeSql(ENSURE_INDEXES);
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'the indexes for lists of jobs are missing; the next start tries again');
+    }
+  }
+
   async #startWorkers(boss: PgBoss): Promise<void> {
     for (const worker of this.#workers) {
-      await boss.work<object>(
-        worker.job.name,
-        {
-          batchSize: worker.concurrency,
-          perJobResults: true,
-          burstWhenBatchFull: true,
-          notifyPollingIntervalSeconds: this.#options.pollSeconds ?? DEFAULT_POLL_SECONDS,
-        },
-        (batch: Job<object>[]) => Promise.all(batch.map((job) => this.#attempt(worker, job))),
-      );
+      // One job each: in a batch, whatever is done would wait for the slowest, and be run again when that never ends.
+      for (let slot = 0; slot < worker.concurrency; slot += 1) await this.#startSlot(boss, worker);
     }
     for (const { cron, job, payload } of this.#schedules) await boss.schedule(job.name, cron, payload, { tz: 'UTC' });
     for (const { seconds, job, payload } of this.#sweeps) this.#sweep(boss, seconds, { job, payload });
+  }
+
+  async #startSlot(boss: PgBoss, worker: Worker): Promise<void> {
+    let slotId = '';
+    slotId = await boss.work<object>(
+      worker.job.name,
+      { perJobResults: true, notifyPollingIntervalSeconds: this.#options.pollSeconds ?? DEFAULT_POLL_SECONDS },
+      async (batch: Job<object>[]) => {
+        const results = await Promise.all(batch.map((job) => this.#attempt(worker, job)));
+        // Looks for the next one as soon as this one is settled: a backlog does not crawl at one job a poll.
+        boss.notifyWorker(slotId);
+        return results;
+      },
+    );
   }
 
   async #attempt({ job: definition, handler }: Worker, job: Job<object>): Promise<JobResult> {
@@ -201,7 +222,7 @@ export class PgBossQueue implements JobQueue {
       const fields = { err: error, job: definition.name, jobId: id, retryCount };
       if (final) this.#options.log.error(fields, 'a job failed for good');
       else this.#options.log.warn(fields, 'a job failed and is tried again');
-      return { id, status: 'failed', output: describe(error) };
+      return { id, status: 'failed', output: describeFailure(error, isSealedJson(data)) };
     }
   }
 
@@ -212,7 +233,7 @@ export class PgBossQueue implements JobQueue {
   #sweep(boss: PgBoss, seconds: number, recurring: Recurring): void {
     if (this.#stopping) return;
     boss
-      .send(recurring.job.name, recurring.payload, { singletonSeconds: seconds } satisfies SendOptions)
+      .send(recurring.job.name, recurring.payload, { id: newId(), singletonSeconds: seconds } satisfies SendOptions)
       .catch((error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error);
         this.#complain(reason, () =>
@@ -256,26 +277,23 @@ async function createQueues(boss: PgBoss, jobs: readonly AnyJobDefinition[]): Pr
   });
   const existing = new Map((await boss.getQueues()).map((queue) => [queue.name, queue]));
   for (const job of jobs) {
-    const wanted = {
+    // A sweep comes again by itself: one that fails all day would leave nothing but letters.
+    const deadLetter = job.retryLimit > 0 ? DEAD_LETTERS : null;
+    const settings = {
       notify: true,
-      deadLetter: DEAD_LETTERS,
       retryLimit: job.retryLimit,
       retryDelay: job.retryDelaySeconds,
       retryDelayMax: job.retryDelayMaxSeconds,
       retryBackoff: true,
       expireInSeconds: job.expireInSeconds,
+      heartbeatSeconds: HEARTBEAT_SECONDS,
       deleteAfterSeconds: job.keepSeconds,
     };
+    const wanted = { ...settings, deadLetter };
     const present = existing.get(job.name);
-    if (!present) await boss.createQueue(job.name, wanted);
+    if (!present) await boss.createQueue(job.name, { ...settings, ...(deadLetter !== null && { deadLetter }) });
     else if (Object.entries(wanted).some(([key, value]) => present[key as keyof typeof wanted] !== value)) {
       await boss.updateQueue(job.name, wanted);
     }
   }
-}
-
-/** What of an error is kept with the job: no message, which may hold what the payload is sealed for. */
-function describe(error: unknown): { readonly name: string; readonly code: string | null } {
-  if (!(error instanceof Error)) return { name: typeof error, code: null };
-  return { name: error.name, code: 'code' in error ? String(error.code) : null };
 }

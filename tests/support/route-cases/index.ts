@@ -2,6 +2,7 @@ import { authCases, userCases } from './accounts.ts';
 import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
 import { driveCases } from './drive.ts';
+import { jobCases } from './jobs.ts';
 import { linkCases } from './links.ts';
 import type { RouteCases } from './route-case.ts';
 import { shareCases } from './sharing.ts';
@@ -17,6 +18,7 @@ export const routeCases: RouteCases = {
   ...userCases,
   ...apiKeyCases,
   ...adminCases,
+  ...jobCases,
   ...storageCases,
   ...shareCases,
   ...driveCases,

@@ -1,0 +1,2 @@
+export { jobRoutes } from './job.router.ts';
+export { JobService } from './job.service.ts';
