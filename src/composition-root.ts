@@ -8,6 +8,7 @@ import type { AccessService } from './features/access/index.ts';
 import { eraseDueJob, eraseJob, eraseTracesJob } from './features/account/index.ts';
 import { adminHealthRoutes, HealthRepository, HealthService } from './features/admin/index.ts';
 import { purgeSecretsJob } from './features/api-keys/index.ts';
+import { type MediaSweepService, sweepMediaJob } from './features/assets/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
 import { CONTENT_JOBS } from './features/ingest/index.ts';
@@ -45,6 +46,7 @@ const JOBS = [
   relayOutboxJob,
   resetRequestJob,
   runOperationJob,
+  sweepMediaJob,
   ...CONTENT_JOBS,
 ];
 
@@ -60,6 +62,9 @@ export interface Composition {
   readonly tombstones: TombstoneService;
   readonly operations: OperationService;
   readonly trash: TrashService;
+  readonly mediaSweeps: MediaSweepService;
+  /** Ends what is under way outside the queue. */
+  stop(): Promise<void>;
 }
 
 /** With `composition/`, the only place that knows who needs whom. */
@@ -78,7 +83,8 @@ export function compose(input: CompositionInput): Composition {
   const keys = composeKeys(basis);
   const accounts = composeAccounts(basis, signIn, keys.keys);
   const auditLog = composeAuditLog(basis);
-  const files = composeFiles(basis, auditLog.recorder);
+  const board = new JobBoard(infrastructure.database, queue);
+  const files = composeFiles(basis, auditLog.recorder, board);
   return {
     routes: [
       ...systemRoutes({ version, clock, readiness }),
@@ -89,7 +95,7 @@ export function compose(input: CompositionInput): Composition {
       ...composeLinks(basis, files).routes,
       ...shares.routes,
       ...auditLog.routes,
-      ...jobRoutes(composeJobs(basis, queue)),
+      ...jobRoutes(composeJobs(basis, board)),
       ...adminHealthRoutes(composeHealth(basis)),
     ],
     access: signIn.access,
@@ -101,6 +107,11 @@ export function compose(input: CompositionInput): Composition {
     tombstones: files.tombstones,
     operations: files.operations,
     trash: files.trash,
+    mediaSweeps: files.mediaSweeps,
+    stop: async () => {
+      files.ledger.stop();
+      await files.mediaWorker.stop();
+    },
   };
 }
 
@@ -115,8 +126,8 @@ function composeLimits({ config, database }: Basis): RateLimiters {
 }
 
 /** What admins see of the queue. */
-function composeJobs({ database, uow, users, audit }: Basis, queue: PgBossQueue): JobService {
-  return new JobService({ uow, board: new JobBoard(database, queue), users, audit });
+function composeJobs({ uow, users, audit }: Basis, board: JobBoard): JobService {
+  return new JobService({ uow, board, users, audit });
 }
 
 /** What admins see of the whole. */

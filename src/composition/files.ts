@@ -46,6 +46,9 @@ import {
   ZipService,
   zipRoutes,
 } from '../features/storage/index.ts';
+import { mediaKindOf } from '../platform/media/media-kinds.ts';
+import type { JobBoard } from '../platform/queue/job-board.ts';
+import { composeAssets } from './assets.ts';
 import type { Basis } from './basis.ts';
 import { composeDrive } from './drive.ts';
 
@@ -59,13 +62,17 @@ export function composeAuditLog({ config, database, clock, queue }: Basis) {
 }
 
 /** Files: the ledger, the one way in, and what is read and removed. */
-export function composeFiles(basis: Basis, recorder: AuditRecorder) {
+export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBoard) {
   const { config, database, store, budget, clock, log, queue, uow, audit } = basis;
   const { trashDays: driveTrashDays } = config.retention;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
-  const processing = new ContentProcessing({ scans: false, makesMedia: () => false, outbox: basis.outbox });
+  const processing = new ContentProcessing({
+    scans: false,
+    makesMedia: (contentType) => mediaKindOf(contentType) !== null,
+    outbox: basis.outbox,
+  });
   const committer = new FileCommitter(ledger, processing);
   const ingest = new IngestService({
     ledger,
@@ -112,6 +119,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
   const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, operations, zips });
+  const assets = composeAssets(basis, { storage, reading, spaces, board });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {
@@ -125,6 +133,8 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     levels,
     reading,
     zips,
+    mediaWorker: assets.worker,
+    mediaSweeps: assets.sweeps,
     routes: [
       ...storageRoutes({ storage, levels, reading, spaces, clock }),
       ...changeRoutes(storage, spaces),
@@ -135,6 +145,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
       ...usageRoutes(usage),
       ...zipRoutes(zips),
       ...drive.routes,
+      ...assets.routes,
     ],
   };
 }
