@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { pagingQuery } from '../../http/paging.ts';
 import { EXAMPLE_FILE, fileSchema, listQuery as storageListQuery } from '../storage/index.ts';
-import { THUMBNAIL_SIZES } from './thumbnail-links.ts';
 
 const id = z.string().meta({ description: 'The id of a file in the space', example: EXAMPLE_FILE.id });
 
@@ -9,7 +8,7 @@ export const assetParams = z.object({ id });
 
 export const thumbnailParams = z.object({
   id,
-  size: z.enum(THUMBNAIL_SIZES).meta({ description: 'Within 256, 512 or 1024 pixels', example: 'small' }),
+  size: z.string().meta({ description: 'small, medium or large: within 256, 512 or 1024 pixels', example: 'small' }),
 });
 
 export const thumbnailQuery = z.object({

@@ -2,7 +2,7 @@ import { AppError } from '../../errors/app-error.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { mediaKindOf } from '../../platform/media/media-kinds.ts';
-import type { ThumbnailSize } from '../../platform/media/thumbnail-sizes.ts';
+import { THUMBNAIL_EDGES, type ThumbnailSize } from '../../platform/media/thumbnail-sizes.ts';
 import { ObjectNotFoundError } from '../../platform/object-store/errors.ts';
 import type { ObjectStore, OpenedObject } from '../../platform/object-store/object-store.ts';
 import type { JobSender } from '../../platform/queue/job-queue.ts';
@@ -118,13 +118,13 @@ export class AssetService {
    */
   async openThumbnail(
     spaceId: string,
-    { id, size }: { readonly id: string; readonly size: ThumbnailSize },
+    { id, size }: { readonly id: string; readonly size: string },
     wants: (thumbnail: StoredThumbnail, file: StoredFile) => boolean,
   ): Promise<OpenedObject | null> {
     for (let attempt = 1; ; attempt += 1) {
       const file = await this.getFile(spaceId, id);
       const [media] = file.status === 'READY' ? await this.#deps.media.findMany(spaceId, [file.objectKey]) : [];
-      const thumbnail = media?.thumbnails[size];
+      const thumbnail = Object.hasOwn(THUMBNAIL_EDGES, size) ? media?.thumbnails[size as ThumbnailSize] : undefined;
       if (!thumbnail) throw new AppError('THUMBNAIL_NOT_FOUND', { details: { id, size } });
       if (!wants(thumbnail, file)) return null;
       try {

@@ -1,11 +1,9 @@
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../platform/clock/clock.ts';
-import { THUMBNAIL_EDGES, type ThumbnailSize } from '../../platform/media/thumbnail-sizes.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import type { StoredThumbnails, ThumbnailLinks } from './asset.ts';
 
-export const THUMBNAIL_SIZES = Object.keys(THUMBNAIL_EDGES) as readonly ThumbnailSize[];
 export const WEBP = 'image/webp';
 const LINK_SECONDS = 3600;
 /**
