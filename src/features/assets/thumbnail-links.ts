@@ -12,6 +12,8 @@ const LINK_SECONDS = 3600;
  */
 const REMEMBERED_MS = 15 * 60 * 1000;
 const REMEMBERED_ENTRIES = 5000;
+/** An origin may be as long as a request's header. */
+const REMEMBERED_CHARS = 8 * 1024 * 1024;
 
 export interface ThumbnailLinksDependencies {
   readonly store: ObjectStore;
@@ -26,7 +28,14 @@ export class ThumbnailLinker {
   constructor(deps: ThumbnailLinksDependencies) {
     this.#deps = deps;
     const perf = { now: () => deps.clock.now().getTime() };
-    this.#links = new LRUCache({ max: REMEMBERED_ENTRIES, ttl: REMEMBERED_MS, ttlResolution: 0, perf });
+    this.#links = new LRUCache({
+      max: REMEMBERED_ENTRIES,
+      maxSize: REMEMBERED_CHARS,
+      sizeCalculation: ({ small, medium, large }, slot) => small.length + medium.length + large.length + slot.length,
+      ttl: REMEMBERED_MS,
+      ttlResolution: 0,
+      perf,
+    });
   }
 
   /** null where there are none. */
