@@ -3,6 +3,12 @@ import type { Tx } from '../../platform/db/unit-of-work.ts';
 import type { ContentJobPayload } from '../ledger/index.ts';
 import type { ContentMedia, MediaOutcome, MediaSource } from './asset.ts';
 
+/**
+ * By the key alone. Before PostgreSQL has counted a table for the first time, it takes the index by space for as good as
+ * that by key, and reads all of a space.
+ */
+const IN_SPACE = '(m.space_id = $1) IS TRUE';
+
 const FIND_SOURCE = {
   name: 'media_find_source',
   text: `SELECT s.prefix, c.content_type AS "contentType", c.size_bytes AS "sizeBytes", c.status, m.state
@@ -10,27 +16,27 @@ const FIND_SOURCE = {
       SELECT content_type, size_bytes, status FROM files WHERE object_key = m.object_key AND space_id = m.space_id
       UNION ALL
       SELECT content_type, size_bytes, status FROM file_versions WHERE object_key = m.object_key AND space_id = m.space_id
-    ) c WHERE m.space_id = $1 AND m.object_key = $2`,
+    ) c WHERE m.object_key = $2 AND ${IN_SPACE}`,
 };
 
 const FIND_MANY = {
   name: 'media_find_many',
-  text: `SELECT object_key AS "objectKey", state, error, metadata, thumbnails FROM file_media
-    WHERE space_id = $1 AND object_key = ANY ($2)`,
+  text: `SELECT object_key AS "objectKey", state, error, metadata, thumbnails FROM file_media m
+    WHERE object_key = ANY ($2) AND ${IN_SPACE}`,
 };
 
 const NOTE_DONE = {
   name: 'media_note_done',
   // Of several at once, mostly only the first does anything; the function keeps the rest in order.
-  text: `SELECT media_processed($1, $2, 'DONE', NULL, $3, $4, $5) AS noted FROM file_media
-    WHERE object_key = $2 AND space_id = $1 AND state <> 'DONE'`,
+  text: `SELECT media_processed($1, $2, 'DONE', NULL, $3, $4, $5) AS noted FROM file_media m
+    WHERE object_key = $2 AND ${IN_SPACE} AND state <> 'DONE'`,
 };
 
 const NOTE_ENDED = {
   name: 'media_note_ended',
   // What is there of an earlier run stays, and one that succeeded meanwhile is believed.
-  text: `UPDATE file_media SET state = $3, error = $4, updated_at = now()
-    WHERE object_key = $2 AND space_id = $1 AND state <> 'DONE'`,
+  text: `UPDATE file_media m SET state = $3, error = $4, updated_at = now()
+    WHERE object_key = $2 AND ${IN_SPACE} AND state <> 'DONE'`,
 };
 
 /** A content that nobody works on any more. */
