@@ -9,7 +9,12 @@ const FILES = 20_000;
 const BATCH = 50;
 const ROUNDS = 1;
 /** What `file_indexes` adds for lists, besides what was there before in another form. */
-const ADDED = ['files_listed_filters', 'files_listed_folder_path', 'files_listed_folder_uploaded_at', 'files_listed_folder_size_bytes'];
+const ADDED = [
+  'files_listed_filters',
+  'files_listed_folder_path',
+  'files_listed_folder_uploaded_at',
+  'files_listed_folder_size_bytes',
+];
 
 /** 20,000 uploads reserved and committed by the ledger in batches, with and without the indexes; rows of a table. */
 export async function measureUploads(database: Database, client: pg.Client): Promise<string[]> {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Credentials, createApproved } from './key.ts';
-import { loadReads, loadUploads, streamDown, streamUp } from './load.ts';
+import { loadReads, loadUploads, streamDown, streamUp, streamUpPresigned, streamUpTus } from './load.ts';
 import { type Child, idleMemory, peakMemory, startLimit, startService } from './processes.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
@@ -48,7 +48,8 @@ try {
   for (const each of cases) results.push(await measure(each));
   const idleMiB = await idleMemory(service);
   const memory = peakMemory(service);
-  for (const each of streamCases(service, key, bareStream).filter(({ name }) => ONLY.test(name))) results.push(await measure(each));
+  for (const each of streamCases(service, key, bareStream).filter(({ name }) => ONLY.test(name)))
+    results.push(await measure(each));
   const peakMiB = memory.stop();
   await report(results, { idleMiB, peakMiB });
 } finally {
@@ -100,6 +101,20 @@ function streamCases(service: Child, key: Credentials, bare: Child): Case[] {
       goalPercent: 60,
       ours: () =>
         rate(streamUp(`${service.url}/api/storage/upload?fileName=bench-stream.bin`, key.headers, STREAM_BYTES)),
+      limit: () => rate(streamUp(`${bare.url}/`, {}, STREAM_BYTES)),
+    },
+    {
+      name: `upload of ${STREAM_BYTES / 1024 ** 3} GiB by a presigned PUT / bare node:http writer with fsync`,
+      unit: 'MiB/s',
+      goalPercent: 70,
+      ours: () => rate(streamUpPresigned(`${service.url}/api`, key.headers, STREAM_BYTES)),
+      limit: () => rate(streamUp(`${bare.url}/`, {}, STREAM_BYTES)),
+    },
+    {
+      name: `upload of ${STREAM_BYTES / 1024 ** 3} GiB by tus / bare node:http writer with fsync`,
+      unit: 'MiB/s',
+      goalPercent: 70,
+      ours: () => rate(streamUpTus(`${service.url}/api`, key.headers, STREAM_BYTES)),
       limit: () => rate(streamUp(`${bare.url}/`, {}, STREAM_BYTES)),
     },
     {

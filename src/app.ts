@@ -4,6 +4,7 @@ import express, { type Express } from 'express';
 import helmet from 'helmet';
 import { AppError } from './errors/app-error.ts';
 import type { AccessService } from './features/access/index.ts';
+import type { IdempotencyService } from './features/idempotency/index.ts';
 import { docsRouter } from './http/docs-page.ts';
 import { errorHandler } from './http/error-handler.ts';
 import { stylesRouter } from './http/html-page.ts';
@@ -19,6 +20,7 @@ export interface AppOptions {
   readonly routes: readonly Route[];
   readonly access: AccessService;
   readonly limits: RateLimiters;
+  readonly idempotency: IdempotencyService;
   readonly version: string;
   readonly log: Logger;
   readonly trustProxy: boolean | number | string[];
@@ -36,6 +38,7 @@ const EXPOSED_HEADERS = [
   'etag',
   'content-range',
   'retry-after',
+  'idempotency-replayed',
   'ratelimit-limit',
   'ratelimit-remaining',
   'ratelimit-reset',
@@ -43,7 +46,7 @@ const EXPOSED_HEADERS = [
 
 /** The Express application, complete and not listening. */
 export function createApp(options: AppOptions): Express {
-  const { routes, access, limits, publicUrl } = options;
+  const { routes, access, limits, publicUrl, idempotency } = options;
   const app = express();
   app.disable('x-powered-by');
   // JSON answers are not worth a hash each; content has validators of its own.
@@ -81,7 +84,7 @@ export function createApp(options: AppOptions): Express {
   if (objectHandler) app.use('/objects', (req, res, next) => objectHandler(restored(req), res).catch(next));
   const api = buildRouter(
     routes.filter(({ root }) => !root),
-    { access, limits, publicUrl },
+    { access, limits, publicUrl, idempotency },
   );
   app.use('/api/v1', api);
   app.use('/api', api);
@@ -90,7 +93,7 @@ export function createApp(options: AppOptions): Express {
   app.use(
     buildRouter(
       routes.filter(({ root }) => root),
-      { access, limits, publicUrl },
+      { access, limits, publicUrl, idempotency },
     ),
   );
   app.use((req, _res, next) =>

@@ -1,5 +1,6 @@
 import { composeAccounts } from './composition/accounts.ts';
 import { type Basis, type CompositionInput, composeBasis } from './composition/basis.ts';
+import { composeContentCheck } from './composition/content-check.ts';
 import { composeAuditLog, composeFiles } from './composition/files.ts';
 import { composeKeys } from './composition/keys.ts';
 import { composeLinks, composeShares } from './composition/sharing.ts';
@@ -11,6 +12,8 @@ import { purgeSecretsJob } from './features/api-keys/index.ts';
 import { type MediaSweepService, sweepMediaJob } from './features/assets/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
+import { type ContentCheckService, sweepContentsJob } from './features/content-check/index.ts';
+import { type IdempotencyService, purgeIdempotencyJob } from './features/idempotency/index.ts';
 import { CONTENT_JOBS } from './features/ingest/index.ts';
 import { JobService, jobRoutes } from './features/jobs/index.ts';
 import {
@@ -40,6 +43,7 @@ const JOBS = [
   mailSendJob,
   purgeAuditJob,
   purgeAuthJob,
+  purgeIdempotencyJob,
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
@@ -47,6 +51,7 @@ const JOBS = [
   resetRequestJob,
   runOperationJob,
   sweepMediaJob,
+  sweepContentsJob,
   ...CONTENT_JOBS,
 ];
 
@@ -55,6 +60,7 @@ export interface Composition {
   readonly routes: readonly Route[];
   readonly access: AccessService;
   readonly limits: RateLimiters;
+  readonly idempotency: IdempotencyService;
   readonly firstAdmin: FirstAdminService;
   readonly queue: JobQueue;
   readonly readiness: ReadinessService;
@@ -65,6 +71,7 @@ export interface Composition {
   readonly mediaSweeps: MediaSweepService;
   /** Ends what is under way outside the queue. */
   stop(): Promise<void>;
+  readonly contentChecks: ContentCheckService;
 }
 
 /** With `composition/`, the only place that knows who needs whom. */
@@ -85,6 +92,7 @@ export function compose(input: CompositionInput): Composition {
   const auditLog = composeAuditLog(basis);
   const board = new JobBoard(infrastructure.database, queue);
   const files = composeFiles(basis, auditLog.recorder, board);
+  const contentChecks = composeContentCheck(basis);
   return {
     routes: [
       ...systemRoutes({ version, clock, readiness }),
@@ -100,6 +108,7 @@ export function compose(input: CompositionInput): Composition {
     ],
     access: signIn.access,
     limits: composeLimits(basis),
+    idempotency: basis.idempotency,
     firstAdmin: signIn.firstAdmin,
     queue,
     readiness,
@@ -112,6 +121,7 @@ export function compose(input: CompositionInput): Composition {
       files.ledger.stop();
       await files.mediaWorker.stop();
     },
+    contentChecks,
   };
 }
 

@@ -91,7 +91,9 @@ async function openStore(
     signingKey: deriveKey(secrets.encryptionKey, 'object-url'),
     clock,
   });
-  const objectHandler = createDiskObjectHandler(store, (error) => log.error({ err: error }, 'a signed URL failed'));
+  const objectHandler = createDiskObjectHandler(store, {
+    onError: (error) => log.error({ err: error }, 'a signed URL failed'),
+  });
   return { store, objectHandler };
 }
 

@@ -29,7 +29,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
     () => openInfrastructure(config, secrets, { log, clock: systemClock }),
     ({ close }) => close(),
   );
-  const { access, firstAdmin, limits, queue, readiness, routes } = await lifecycle.step(
+  const { access, firstAdmin, idempotency, limits, queue, readiness, routes } = await lifecycle.step(
     () => compose({ config, secrets, infrastructure, clock: systemClock, log, version: VERSION }),
     (composition) => composition.stop(),
   );
@@ -45,6 +45,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
     routes: config.role === 'worker' ? routes.filter(({ tag }) => tag === 'System') : routes,
     access,
     limits,
+    idempotency,
     version: VERSION,
     log: requestLog,
     trustProxy,

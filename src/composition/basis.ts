@@ -1,13 +1,14 @@
 import type { Config } from '../config/env.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { AuditRepository } from '../features/audit/index.ts';
+import { IdempotencyRepository, IdempotencyService, registerIdempotencyJobs } from '../features/idempotency/index.ts';
 import { CONTENT_JOBS } from '../features/ingest/index.ts';
 import { MailDeliveryService, MailService, registerMailJobs } from '../features/mail/index.ts';
 import { UserRepository } from '../features/users/index.ts';
 import type { Infrastructure } from '../infrastructure.ts';
 import type { Clock } from '../platform/clock/clock.ts';
 import { PasswordHasher } from '../platform/crypto/password-hasher.ts';
-import { Sealer } from '../platform/crypto/seal.ts';
+import { deriveKey, Sealer } from '../platform/crypto/seal.ts';
 import { UnitOfWork } from '../platform/db/unit-of-work.ts';
 import type { Logger } from '../platform/logging/logger.ts';
 import { createMailTransport } from '../platform/mail/create-mail-transport.ts';
@@ -48,6 +49,14 @@ export function composeBasis(input: CompositionInput, queue: JobQueue) {
   const sealer = new Sealer(secrets.encryptionKey);
   const delivery = new MailDeliveryService({ transport: createMailTransport(config.mail), sealer, clock, log });
   registerMailJobs(queue, delivery);
+  const idempotency = new IdempotencyService({
+    repository: new IdempotencyRepository(database),
+    sealer,
+    fingerprintKey: deriveKey(secrets.encryptionKey, 'idempotency'),
+    clock,
+    log,
+  });
+  registerIdempotencyJobs(queue, idempotency);
   const hasher = (kind: keyof typeof HASHES_AT_ONCE) =>
     new PasswordHasher({
       cost: (bcryptCost ?? BCRYPT_COST)[kind],
@@ -62,6 +71,7 @@ export function composeBasis(input: CompositionInput, queue: JobQueue) {
     sealer,
     uow,
     outbox: new OutboxRelay({ uow, queue, jobs: CONTENT_JOBS, log }),
+    idempotency,
     audit: new AuditRepository(),
     users: new UserRepository(database),
     mail: new MailService({ queue, sealer, clock, publicUrl: config.http.publicUrl }),

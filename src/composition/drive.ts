@@ -6,11 +6,13 @@ import {
   FolderService,
   folderRoutes,
 } from '../features/drive/index.ts';
+import type { ContentPolicy } from '../features/ingest/index.ts';
 import type { FileLedgerRepository, FolderLedgerRepository } from '../features/ledger/index.ts';
 import type {
   LevelListing,
   OperationService,
   ReadingService,
+  SpaceService,
   StorageService,
   ZipService,
 } from '../features/storage/index.ts';
@@ -27,11 +29,13 @@ export interface DriveInput {
   readonly fileLedger: FileLedgerRepository;
   readonly folderLedger: FolderLedgerRepository;
   readonly operations: OperationService;
+  readonly spaces: SpaceService;
+  readonly policy: ContentPolicy;
 }
 
 /** Drives by id: folders and files, the own ones and what others share. */
 export function composeDrive({ database, clock, uow, folderLimits }: Basis, input: DriveInput) {
-  const { storage, levels, reading, zips, fileLedger, folderLedger, operations } = input;
+  const { storage, levels, reading, zips, fileLedger, folderLedger, operations, spaces, policy } = input;
   const access = new DriveAccess({ repository: new DriveAccessRepository(database), clock });
   const folders = new FolderService({
     access,
@@ -42,6 +46,6 @@ export function composeDrive({ database, clock, uow, folderLimits }: Basis, inpu
     limits: folderLimits ?? FOLDER_LIMITS,
     startOperation: (tx, spaceId, operationId) => operations.start(tx, spaceId, operationId),
   });
-  const files = new DriveFileService({ access, storage, reading, fileLedger });
-  return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, clock })] };
+  const files = new DriveFileService({ access, storage, reading, fileLedger, policy });
+  return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, spaces, clock })] };
 }

@@ -5,7 +5,13 @@ import {
   auditLogRoutes,
   registerAuditJobs,
 } from '../features/audit/index.ts';
-import { ContentProcessing, FileCommitter, IngestService, QuotaRefusals } from '../features/ingest/index.ts';
+import {
+  ContentPolicy,
+  ContentProcessing,
+  FileCommitter,
+  IngestService,
+  QuotaRefusals,
+} from '../features/ingest/index.ts';
 import {
   FileLedgerRepository,
   FolderLedgerRepository,
@@ -68,8 +74,9 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
   const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
   const refusals = new QuotaRefusals(recorder, clock);
+  const policy = new ContentPolicy(config.limits);
   const processing = new ContentProcessing({
-    scans: false,
+    scans: config.clamdUrl !== undefined,
     makesMedia: (contentType) => mediaKindOf(contentType) !== null,
     outbox: basis.outbox,
   });
@@ -79,7 +86,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
     committer,
     store,
     budget,
-    maxFileBytes: config.limits.maxFileBytes,
+    policy,
     refusals,
     log,
   });
@@ -102,6 +109,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
     listing,
     fileLedger,
     ingest,
+    policy,
     operations,
   });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
@@ -118,7 +126,17 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
     clock,
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
-  const drive = composeDrive(basis, { storage, levels, reading, fileLedger, folderLedger, operations, zips });
+  const drive = composeDrive(basis, {
+    storage,
+    levels,
+    reading,
+    fileLedger,
+    folderLedger,
+    operations,
+    policy,
+    zips,
+    spaces,
+  });
   const assets = composeAssets(basis, { storage, reading, spaces, board });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
@@ -128,6 +146,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
     operations,
     trash,
     ingest,
+    policy,
     storage,
     folders,
     levels,

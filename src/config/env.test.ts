@@ -24,6 +24,8 @@ describe('loadConfig', () => {
     expect(config.http).toMatchObject({ port: 8080, host: '0.0.0.0', trustProxy: false, corsOrigins: [] });
     expect(config.limits).toEqual({
       maxFileBytes: 5 * 1024 ** 4,
+      allowedTypes: [],
+      blockedExtensions: [],
       driveQuotaBytes: 5 * 1024 ** 3,
       driveQuotaObjects: 10_000,
     });
@@ -58,6 +60,24 @@ describe('loadConfig', () => {
     expect(s3.objectStore).toMatchObject({ kind: 's3', forcePathStyle: true, checksums: 'when_supported' });
     expect(faultsOf({ S3_ENDPOINT: 'http://127.0.0.1:9000' })).toHaveLength(1);
     expect(faultsOf({ AWS_ACCESS_KEY_ID: 'only one' })).toHaveLength(1);
+  });
+
+  it('takes types and endings as they are written, and refuses what is none', () => {
+    expect(
+      loadConfig({ ALLOWED_TYPES: 'Image/*, application/pdf', BLOCKED_EXTENSIONS: '.EXE,bat,.tar.gz' }),
+    ).toMatchObject({
+      limits: { allowedTypes: ['image/*', 'application/pdf'], blockedExtensions: ['exe', 'bat', 'tar.gz'] },
+    });
+    expect(faultsOf({ ALLOWED_TYPES: 'image', BLOCKED_EXTENSIONS: 'a/b' })).toHaveLength(2);
+  });
+
+  it('takes a scanner by its host or its socket', () => {
+    for (const url of ['tcp://clamd:3310', 'tcp://[::1]:3310', 'unix:///run/clamav/clamd.ctl']) {
+      expect(loadConfig({ CLAMD_URL: url }).clamdUrl).toBe(url);
+    }
+    for (const url of ['clamd:3310', 'http://clamd', 'unix://run/clamd', 'tcp://']) {
+      expect(faultsOf({ CLAMD_URL: url })).toHaveLength(1);
+    }
   });
 
   it('reads what .env.example names, and that file is a valid environment', () => {

@@ -12,6 +12,26 @@ const list = z.string().transform((value) =>
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 );
+/** `tcp://host:port` or `unix:///path`. */
+function isClamdUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, hostname, pathname } = new URL(value);
+  return protocol === 'tcp:' ? hostname !== '' : protocol === 'unix:' && hostname === '' && pathname.length > 1;
+}
+
+/** `image/png` or `image/*`. */
+const mediaTypes = list
+  .transform((types) => types.map((type) => type.toLowerCase()))
+  .refine(
+    (types) => types.every((type) => /^[\w!#$&^.+-]+\/(\*|[\w!#$&^.+-]+)$/.test(type)),
+    'must be media types such as image/png or image/*, divided by commas',
+  );
+const extensions = list
+  .transform((items) => items.map((item) => item.toLowerCase().replace(/^\.+/, '')))
+  .refine(
+    (items) => items.every((item) => /^[^/\s]+$/.test(item)),
+    'must be endings such as exe or .exe, divided by commas',
+  );
 const positive = z.coerce.number().positive();
 const count = z.coerce.number().int().positive();
 const days = z.coerce.number().int().min(0);
@@ -75,6 +95,9 @@ const environment = z.object({
   EMAIL_PASS: z.string().optional(),
   MAIL_FROM: z.string().default('Pockity <pockity@localhost>'),
   MAX_FILE_BYTES: count.default(5 * 1024 * GIB),
+  ALLOWED_TYPES: mediaTypes.default([]),
+  BLOCKED_EXTENSIONS: extensions.default([]),
+  CLAMD_URL: z.string().refine(isClamdUrl, 'must be tcp://host:port or unix:///path').optional(),
   DRIVE_QUOTA_GB: positive.default(5),
   DRIVE_QUOTA_OBJECTS: count.default(10_000),
   RATE_LIMIT_AUTH: rateLimit('ip', { points: 10, seconds: 60 }),
@@ -136,9 +159,15 @@ export interface Config {
   readonly mail: MailConfig;
   readonly limits: {
     readonly maxFileBytes: number;
+    /** `image/png` or `image/*`, in lower case; none: all. */
+    readonly allowedTypes: readonly string[];
+    /** In lower case, without a dot before them. */
+    readonly blockedExtensions: readonly string[];
     readonly driveQuotaBytes: number;
     readonly driveQuotaObjects: number;
   };
+  /** Where clamd listens, `tcp://host:port` or `unix:///path`; absent: nothing is scanned. */
+  readonly clamdUrl: string | undefined;
   /** null: without a limit. */
   readonly rateLimits: {
     /** Of an address on what proves who somebody is; counted over all processes. */
@@ -204,9 +233,12 @@ export function loadConfig(variables: Record<string, string | undefined> = proce
     mail: mail(env, dataDirectory),
     limits: {
       maxFileBytes: env.MAX_FILE_BYTES,
+      allowedTypes: env.ALLOWED_TYPES,
+      blockedExtensions: env.BLOCKED_EXTENSIONS,
       driveQuotaBytes: Math.round(env.DRIVE_QUOTA_GB * GIB),
       driveQuotaObjects: env.DRIVE_QUOTA_OBJECTS,
     },
+    clamdUrl: env.CLAMD_URL,
     rateLimits: { auth: env.RATE_LIMIT_AUTH, upload: env.RATE_LIMIT_UPLOAD, api: env.RATE_LIMIT_API },
     retention: {
       accountDeletionGraceDays: env.ACCOUNT_DELETION_GRACE_DAYS,

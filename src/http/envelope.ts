@@ -16,7 +16,7 @@ export function sendSuccess(
   status: number,
   message: string,
   data: unknown,
-  meta: Record<string, unknown> | null,
+  meta: Readonly<Record<string, unknown>> | null,
 ): void {
   sendJson(res, status, { success: true, message, data, meta });
 }

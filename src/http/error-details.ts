@@ -9,7 +9,8 @@ export const DETAILS_EXAMPLES: Partial<Record<ErrorCode, unknown>> = {
   ALREADY_REVIEWED: { status: 'APPROVED' },
   QUOTA_EXCEEDED: { limit: 'bytes', quota: 5_368_709_120, used: 5_368_000_000, reserved: 0, requested: 1_048_576 },
   FILE_TOO_LARGE: { maxBytes: 5_242_880 },
-  FILE_TYPE_NOT_ALLOWED: { seen: 'image/gif', allowed: ['image/jpeg', 'image/png', 'image/webp'] },
+  FILE_TYPE_NOT_ALLOWED: { contentType: 'image/gif', allowed: ['image/jpeg', 'image/png', 'image/webp'] },
+  CONTENT_MISMATCH: { seen: 'text/html', declared: 'image/jpeg', fileName: 'cat.jpg' },
   RANGE_NOT_SATISFIABLE: { size: 48_213 },
   RATE_LIMITED: { limit: 10, windowSeconds: 60 },
 };

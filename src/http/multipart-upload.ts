@@ -2,6 +2,14 @@ import type { Readable } from 'node:stream';
 import type { Request, Response } from 'express';
 import multer, { MulterError, type StorageEngine } from 'multer';
 import { AppError } from '../errors/app-error.ts';
+import { type FormDigest, PartDigest } from './part-digest.ts';
+
+declare module 'http' {
+  interface IncomingMessage {
+    /** Is shown what a form held when it has been read whole; what was made of it is undone when this throws. */
+    onForm?: (form: FormDigest) => Promise<void>;
+  }
+}
 
 const LINE_END = Buffer.from('\r\n');
 /** A preamble and a part's header that are longer are not measured. */
@@ -47,6 +55,8 @@ export function receiveFile<T extends Undoable>(
   const reading = new Promise<T>((resolve, reject) => {
     let receiving: Promise<T> | undefined;
     let stream: Readable | undefined;
+    let digest: PartDigest | undefined;
+    let seen = async (): Promise<void> => undefined;
     if (deadlineMs !== undefined) {
       deadline = setTimeout(() => {
         // What comes yet is thrown away, not parsed: a part that began now would belong to nobody.
@@ -73,13 +83,14 @@ export function receiveFile<T extends Undoable>(
     const engine: StorageEngine = {
       _handleFile: (_req, file, done) => {
         stream = file.stream;
-        const part = {
-          originalName: file.originalname,
-          contentType: file.mimetype,
-          body: file.stream,
-          announcedBytes: measure(),
+        digest = req.onForm && PartDigest.of(file.stream);
+        const { originalname: originalName, mimetype: contentType } = file;
+        receiving = receive({ originalName, contentType, body: digest ?? file.stream, announcedBytes: measure() });
+        seen = async () => {
+          if (digest && req.onForm) {
+            await req.onForm({ originalName, contentType, sizeBytes: digest.sizeBytes, sha256: digest.sha256() });
+          }
         };
-        receiving = receive(part);
         receiving.then(
           () => done(null, {}),
           (error: unknown) => {
@@ -102,11 +113,22 @@ export function receiveFile<T extends Undoable>(
     // Broken framing can end the request before multer calls back.
     parse(req, res, (error: unknown) => {
       if (error) fail(error);
-      else if (receiving) receiving.then(resolve, reject);
+      else if (receiving) receiving.then((made) => unless(seen, made)).then(resolve, reject);
       else fail(new AppError('VALIDATION_FAILED', { details: [{ path: field, message: missing(req, field) }] }));
     });
   });
   return reading.finally(() => clearTimeout(deadline));
+}
+
+/** What was made, unless that what it was made of is refused. */
+async function unless<T extends Undoable>(refused: () => Promise<void>, made: T): Promise<T> {
+  try {
+    await refused();
+    return made;
+  } catch (error) {
+    await made.abort();
+    throw error;
+  }
 }
 
 /** The whole body has come: from here on the silence on the connection is ours, until the answer is sent. */

@@ -51,6 +51,20 @@ const REQUEST_ID = {
   },
 };
 
+const IDEMPOTENCY_HEADER = z.object({
+  'Idempotency-Key': z.string().min(1).max(255).optional().meta({
+    description:
+      'Does it once, however often it is sent: the same key and request give the first answer again for 24 hours, another request with the key is 409 `IDEMPOTENCY_KEY_REUSED`, and one that comes while the first is under way 409 `CONFLICT` with `Retry-After`. Where the answer was lost and cannot be made again, 409 `CONFLICT` says so, and its details name what was made. A request that was refused uses no key up. Keys belong to the API key or user, and to the address where there is neither',
+    example: '7d6a2c1e-0f0b-4f6c-9a55-2f1b1f6a0c02',
+  }),
+});
+const REPLAYED = {
+  'Idempotency-Replayed': {
+    schema: { type: 'string' as const, enum: ['true'], example: 'true' },
+    description: 'The request was done before with this `Idempotency-Key`; nothing was done now',
+  },
+};
+
 /** The `meta` of a page after which there is none. */
 const LAST_PAGE = { nextCursor: null, limit: 50 };
 
@@ -58,8 +72,9 @@ const LAST_PAGE = { nextCursor: null, limit: 50 };
 export function errorsOf(route: Route): ErrorCode[] {
   const implied: ErrorCode[] = ['INTERNAL'];
   // Parameters of a path are ids and names: what is none is not found.
-  if (route.query || route.body || route.multipartField) implied.push('VALIDATION_FAILED');
+  if (route.query || route.body || route.multipartField || route.idempotent) implied.push('VALIDATION_FAILED');
   if (route.body) implied.push('BODY_TOO_LARGE');
+  if (route.idempotent) implied.push('CONFLICT', 'IDEMPOTENCY_KEY_REUSED', 'DEPENDENCY_UNAVAILABLE');
   implied.push(...accessErrors(route.access));
   if (route.limit !== 'none') implied.push('RATE_LIMITED');
   return [...new Set([...route.errors, ...implied])].sort(
@@ -132,6 +147,7 @@ function operation(route: Route): ZodOpenApiOperationObject {
     requestParams: {
       ...(route.params instanceof z.ZodObject ? { path: route.params } : {}),
       ...(route.query instanceof z.ZodObject ? { query: route.query } : {}),
+      ...(route.idempotent ? { header: IDEMPOTENCY_HEADER } : {}),
     },
     ...requestBody(route),
     responses: { ...successes(route), ...failures(route) },
@@ -165,6 +181,7 @@ function successes(route: Route): ZodOpenApiResponsesObject {
     ...REQUEST_ID,
     ...(route.limit === 'none' ? {} : LIMIT_HEADERS),
     ...(route.access.startsWith('space:') ? QUOTA_HEADERS : {}),
+    ...(route.idempotent ? REPLAYED : {}),
   };
   const responses: ZodOpenApiResponsesObject = {};
   /** A status may have both an envelope and a page. */
@@ -204,7 +221,10 @@ function failures(route: Route): ZodOpenApiResponsesObject {
       const error = { code, details, httpStatusCode: status, requestId: '0b6f4c1e-6a55-4a3f-9c35-5b8f0d0f9d11' };
       return [code, { value: { success: false, message, error } }];
     });
-    const retry = [429, 503].includes(status) ? RETRY_AFTER : {};
+    const retry =
+      [429, 503].includes(status) || codes.includes('FILE_PROCESSING') || (route.idempotent && status === 409)
+        ? RETRY_AFTER
+        : {};
     responses[String(status) as '400'] = {
       description: codes.map((code) => `\`${code}\` ${ERROR_CODES[code].message}`).join('; '),
       headers: { ...REQUEST_ID, ...(route.limit === 'none' ? {} : LIMIT_HEADERS), ...retry },

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
 import { AppError } from '../errors/app-error.ts';
 import type { Credentials } from '../features/access/index.ts';
+import type { IdempotencyAttempt } from '../features/idempotency/index.ts';
 import { ipAddressOf } from '../platform/rate-limit/address-key.ts';
 
 /** Where a request comes from: what audit entries and links need. */
@@ -16,6 +17,8 @@ export interface RequestContext {
    * the request's Host is none.
    */
   readonly publicOrigin: string;
+  /** Where the request came with an `Idempotency-Key`: marks what is recorded as its effect. */
+  readonly idempotency?: IdempotencyAttempt | undefined;
 }
 
 const CLIENT_REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
@@ -30,9 +33,14 @@ export function requestIdOf(req: IncomingMessage): string {
 }
 
 /** `publicUrl` wins over what the request says. Worked out only where it is asked for: most requests never do. */
-export function contextOf(req: Request, publicUrl: string | undefined): RequestContext {
+export function contextOf(
+  req: Request,
+  publicUrl: string | undefined,
+  idempotency?: IdempotencyAttempt,
+): RequestContext {
   return {
     requestId: req.id,
+    idempotency,
     get ip() {
       return ipAddressOf(req.ip);
     },

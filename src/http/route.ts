@@ -53,6 +53,13 @@ export interface RouteInput<A extends Access, P, Q, B> {
   readonly res: Response;
 }
 
+/** What there is of a request whose work is done: what came, and what was made. */
+export type RebuildInput<A extends Access, P, Q, B> = RouteInput<A, P, Q, B> & {
+  readonly subjectId: string;
+  /** As its audit entry gave it. */
+  readonly secret: unknown;
+};
+
 export interface RouteSpec<A extends Access, P, Q, B> {
   readonly method: Method;
   /** Express path below `/api`, or from the root where `root` is set; parameters as `:name`. */
@@ -73,6 +80,13 @@ export interface RouteSpec<A extends Access, P, Q, B> {
   readonly bodyExample?: unknown;
   /** The body may also come as a page's form sends it (application/x-www-form-urlencoded). */
   readonly formBody?: true;
+  /** Takes an `Idempotency-Key`: every POST that creates. What it does is marked by its audit entry. */
+  readonly idempotent?: true;
+  /**
+   * The answer for a key whose work was done and whose answer was lost, made anew from what the audit entry names as its
+   * subject. CONFLICT, with the subject in its details, where a route has none.
+   */
+  readonly rebuild?: (input: RebuildInput<A, P, Q, B>) => Promise<Reply>;
   /** The request is multipart/form-data with one file in this field; the handler reads it. */
   readonly multipartField?: string;
   readonly success?: Readonly<Record<number, SuccessSpec>>;
@@ -86,8 +100,9 @@ export interface RouteSpec<A extends Access, P, Q, B> {
 }
 
 /** A route whose types are checked and then forgotten, so that routes of all shapes fit one list. */
-export type Route = Omit<RouteSpec<Access, z.ZodType, z.ZodType, z.ZodType>, 'handler'> & {
+export type Route = Omit<RouteSpec<Access, z.ZodType, z.ZodType, z.ZodType>, 'handler' | 'rebuild'> & {
   readonly handler: (input: never) => Promise<Reply | undefined>;
+  readonly rebuild?: (input: never) => Promise<Reply>;
 };
 
 /**

@@ -2,6 +2,8 @@ import express, { type Request, type RequestHandler, type Response, Router } fro
 import type { z } from 'zod';
 import { AppError } from '../errors/app-error.ts';
 import type { AccessService, Principal } from '../features/access/index.ts';
+import type { IdempotencyAttempt, IdempotencyService, StoredReply } from '../features/idempotency/index.ts';
+import { answerOnce, idempotencyKeyOf } from './answer-once.ts';
 import { sendSuccess } from './envelope.ts';
 import { countRequest, type RateLimiters } from './rate-limits.ts';
 import { contextOf, credentialsOf } from './request-context.ts';
@@ -15,6 +17,7 @@ export interface RouterDependencies {
   readonly access: AccessService;
   readonly publicUrl: string | undefined;
   readonly limits: RateLimiters;
+  readonly idempotency: IdempotencyService;
 }
 
 /**
@@ -70,6 +73,8 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     input: RouteInput<'anyone', z.ZodType, z.ZodType, z.ZodType>,
   ) => Promise<Reply | undefined>;
   const routePath = declaredPath(spec);
+  const operation = `${spec.method.toUpperCase()} ${routePath}`;
+  const present = (reply: Reply) => presented(spec, reply);
   const limit = spec.bodyLimitBytes ?? DEFAULT_BODY_LIMIT;
   const parseJson = spec.body ? express.json({ limit }) : undefined;
   const parseForm = spec.formBody ? express.urlencoded({ limit, extended: false, parameterLimit: 20 }) : undefined;
@@ -82,6 +87,7 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
       deps.access.authorize(credentialsOf(req), spec.access, { isUnderWay: true }) as Promise<null>;
     const params = check('path', spec.params, req.params);
     const query = check('query', spec.query, req.query);
+    const key = idempotencyKeyOf(spec, req);
     // Only now is a client that asks (Expect: 100-continue) told to send its body.
     if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue();
     if (parseJson) {
@@ -93,8 +99,16 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     const principal = parseJson && hasBody(req) ? await confirm() : admitted;
     const context = contextOf(req, deps.publicUrl);
     const input = { principal: principal as null, params, query, body, context, confirm, stillMay, req, res };
-    const reply = await handler(input);
-    if (reply) send(spec, res, reply);
+    const act = async (attempt?: IdempotencyAttempt) => {
+      const marked = attempt ? { ...input, context: contextOf(req, deps.publicUrl, attempt) } : input;
+      const reply = await handler(marked);
+      return reply ? present(reply) : null;
+    };
+    const reply =
+      key === undefined
+        ? await act()
+        : await answerOnce(deps.idempotency, { spec, operation, key, principal, input, act, present });
+    if (reply) sendSuccess(res, reply.status, reply.message, reply.data, reply.meta);
   };
 }
 
@@ -168,12 +182,13 @@ function check(whole: string, schema: z.ZodType | undefined, value: unknown): un
   throw new AppError('VALIDATION_FAILED', { details });
 }
 
-function send(spec: Route, res: Response, reply: Reply): void {
+/** What of a reply is sent: no field that is not declared. */
+function presented(spec: Route, reply: Reply): StoredReply {
   const declared = spec.success?.[reply.status];
   if (!declared) throw new Error(`${spec.operationId} answered an undeclared status ${reply.status}`);
   const data = declared.data.parse(reply.data);
   const meta = declared.meta && reply.meta ? (declared.meta.parse(reply.meta) as Record<string, unknown>) : null;
-  sendSuccess(res, reply.status, reply.message, data, meta);
+  return { status: reply.status, message: reply.message, data, meta };
 }
 
 interface Exchange {

@@ -178,6 +178,11 @@ async function belongings() {
   const caller = await a.user();
   const key = await claimedKey(a, caller, admin);
   await caller.post('/apiKeys/request/create', WISH);
+  const folder = a
+    .anonymous()
+    .post('/api/drive')
+    .set({ ...bearer(caller), 'idempotency-key': newId() });
+  await folder.send({ name: 'made once' }).expect(201);
   for (const headers of [key.headers, bearer(caller)]) {
     await a.anonymous().patch('/api/storage/settings').set(headers).send({ trashDays: 9, versionsKept: 2 }).expect(200);
     for (const name of ['a.bin', 'b.bin', 'b.bin']) await upload(a, headers, name).expect(201);

@@ -234,11 +234,12 @@ describe('the log of requests', () => {
     const { token } = await owner.link({ folderId });
     const lines: string[] = [];
     const { requestLog: log } = createLoggers('info', { write: (line) => void lines.push(line) });
-    const { routes, access, limits } = a.composition;
+    const { routes, access, limits, idempotency } = a.composition;
     const app = createApp({
       routes,
       access,
       limits,
+      idempotency,
       version: '0.0.0-test',
       log,
       trustProxy: false,

@@ -120,6 +120,7 @@ function appOf(composition: Composition, config: Config, infrastructure: Infrast
       routes: composition.routes,
       access: composition.access,
       limits: composition.limits,
+      idempotency: composition.idempotency,
       version: '0.0.0-test',
       log: silentLogger(),
       trustProxy: config.http.trustProxy,

@@ -53,7 +53,12 @@ export async function startMailing(transport: MailTransport, clock: Clock) {
   const log = silentLogger();
   const db = new Database({ url: database.url, maxConnections: 3, log });
   const sealer = new Sealer(Buffer.alloc(32, 1));
-  const queue = new PgBossQueue({ url: database.url, jobs: [mailSendJob], log, pollSeconds: 2 });
+  const queue = new PgBossQueue({
+    url: database.url,
+    jobs: [{ ...mailSendJob, retryDelaySeconds: 2 }],
+    log,
+    pollSeconds: 2,
+  });
   registerMailJobs(queue, new MailDeliveryService({ transport, sealer, clock, log }));
   await queue.start({ workers: true, supervise: false });
   return {

@@ -9,7 +9,11 @@ import type { Clock } from '../../src/platform/clock/clock.ts';
 import { ByteBudget } from '../../src/platform/object-store/byte-budget.ts';
 import { createDiskObjectHandler } from '../../src/platform/object-store/disk-object-handler.ts';
 import { createDiskObjectStore, type DiskObjectStore } from '../../src/platform/object-store/disk-object-store.ts';
-import { createS3ObjectStore, type S3ObjectStore } from '../../src/platform/object-store/s3-object-store.ts';
+import {
+  createS3ObjectStore,
+  type S3ObjectStore,
+  type S3ObjectStoreOptions,
+} from '../../src/platform/object-store/s3-object-store.ts';
 import { startS3Server } from './s3-server.ts';
 
 const MIB = 1024 * 1024;
@@ -29,6 +33,8 @@ export interface StoreUnderTest {
   readonly publicOrigin: string;
   /** The memory of puts of unknown length; null where none is needed. */
   readonly budget: ByteBudget | null;
+  /** Another store on the same data, as another process or the one after a kill has it. */
+  reopen(): Promise<DiskObjectStore | S3ObjectStore>;
   close(): Promise<void>;
 }
 
@@ -45,13 +51,16 @@ function createClock(): SettableClock {
 export async function openDiskStore(): Promise<StoreUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), 'pockity-store-'));
   const clock = createClock();
-  const store = await createDiskObjectStore({ directory, signingKey: randomBytes(32), clock });
+  const signingKey = randomBytes(32);
+  const reopen = () => createDiskObjectStore({ directory, signingKey, clock });
+  const store = await reopen();
   const server = await listen((req, res) => void createDiskObjectHandler(store)(req, res));
   return {
     store,
     clock,
     publicOrigin: server.origin,
     budget: null,
+    reopen,
     close: async () => {
       await server.close();
       await store.close();
@@ -72,7 +81,7 @@ export async function openS3Store(): Promise<StoreUnderTest | null> {
   admin.destroy();
   const clock = createClock();
   const budget = new ByteBudget(24 * MIB);
-  const store = createS3ObjectStore({
+  const options: S3ObjectStoreOptions = {
     bucket,
     endpoint,
     region: 'us-east-1',
@@ -82,14 +91,22 @@ export async function openS3Store(): Promise<StoreUnderTest | null> {
     clock,
     bufferBudget: budget,
     maxSingleCopyBytes: 6 * MIB,
-  });
+  };
+  const stores: S3ObjectStore[] = [];
+  const reopen = async (): Promise<S3ObjectStore> => {
+    const another = createS3ObjectStore(options);
+    stores.push(another);
+    return another;
+  };
+  const store = await reopen();
   return {
     store,
     clock,
     publicOrigin: 'http://not-used.test',
     budget,
+    reopen,
     close: async () => {
-      await store.close();
+      for (const one of stores) await one.close();
       await server.stop();
     },
   };

@@ -74,6 +74,7 @@ export class SharingProcess {
     fileLedger,
     folders: folderLedger,
     ingest,
+    policy,
     reservations,
   }: SpaceProcess) {
     const recorder = new AuditRecorder(new AuditLogRepository(database));
@@ -88,6 +89,7 @@ export class SharingProcess {
       storage,
       fileLedger,
       reading: new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder }),
+      policy,
     });
     this.folders = new FolderService({
       access: this.access,

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { AppError } from '../../src/errors/app-error.ts';
 import { AuditLogRepository, AuditRecorder, SYSTEM_ACTOR, SYSTEM_ORIGIN } from '../../src/features/audit/index.ts';
 import {
+  ContentPolicy,
   ContentProcessing,
   FileCommitter,
   IngestService,
@@ -86,6 +87,7 @@ export class SpaceProcess {
   readonly tombstones: TombstoneService;
   readonly reservations = new ReservationRepository();
   readonly uow: UnitOfWork;
+  readonly policy: ContentPolicy;
 
   constructor(url: string, store: ObjectStore) {
     const log = silentLogger();
@@ -95,6 +97,12 @@ export class SpaceProcess {
     this.uow = new UnitOfWork(database);
     this.store = store;
     this.ledger = new LedgerService({ repository: new LedgerRepository(database), log });
+    const policy = new ContentPolicy({
+      maxFileBytes: Number.MAX_SAFE_INTEGER,
+      allowedTypes: [],
+      blockedExtensions: [],
+    });
+    this.policy = policy;
     const outbox = new OutboxRelay({ uow: this.uow, queue: NO_QUEUE, jobs: [], log });
     const processing = new ContentProcessing({ scans: false, makesMedia: () => false, outbox });
     this.ingest = new IngestService({
@@ -102,7 +110,7 @@ export class SpaceProcess {
       committer: new FileCommitter(this.ledger, processing),
       store,
       budget: new ByteBudget(16 * 1024 * 1024),
-      maxFileBytes: Number.MAX_SAFE_INTEGER,
+      policy,
       refusals: new QuotaRefusals(recorder, systemClock),
       log,
     });
@@ -114,6 +122,7 @@ export class SpaceProcess {
       listing: new FileListingRepository(database),
       fileLedger: this.fileLedger,
       ingest: this.ingest,
+      policy,
       operations: new OperationService({
         uow: this.uow,
         operations: new OperationRepository(database),

@@ -17,6 +17,13 @@ const SESSIONS = {
     ) SELECT count(*) AS erased FROM gone`,
 };
 
+const ANSWERS = {
+  name: 'account_erase_answers',
+  text: `WITH gone AS (
+      DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE user_id = $1 LIMIT $2) RETURNING id
+    ) SELECT count(*) AS erased FROM gone`,
+};
+
 const SHARES = {
   name: 'account_erase_shares',
   // What others share with the person, or with an address or name of that person; granteeKeyOf (features/sharing) makes the
@@ -113,6 +120,11 @@ export class ErasureRepository {
     return this.#erase(SESSIONS, userId, limit);
   }
 
+  /** Up to `limit` answers that were kept for idempotency keys. */
+  eraseAnswers(userId: string, limit: number): Promise<number> {
+    return this.#erase(ANSWERS, userId, limit);
+  }
+
   /** Up to `limit` shares that others have given. */
   eraseReceivedShares(userId: string, limit: number): Promise<number> {
     return this.#erase(SHARES, userId, limit);
@@ -153,6 +165,7 @@ export class ErasureRepository {
     // Secrets, sessions and codes go with what they belong to.
     const keys = await tx.apiKey.deleteMany({ where: { userId } });
     await tx.usageEntry.deleteMany({ where: { spaceId } });
+    await tx.idempotencyKey.deleteMany({ where: { userId } });
     const spaces = await tx.space.deleteMany({ where: { ownerId: userId } });
     if (user.photo_key !== null) {
       await tx.$executeRaw`

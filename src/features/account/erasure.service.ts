@@ -91,6 +91,7 @@ export class AccountErasureService {
       await untilNone(() => repository.eraseUsage(spaceId, ROWS_AT_ONCE), signal);
     }
     await untilNone(() => repository.eraseReceivedShares(userId, ROWS_AT_ONCE), signal);
+    await untilNone(() => repository.eraseAnswers(userId, ROWS_AT_ONCE), signal);
     await untilNone(() => repository.eraseSessions(userId, ROWS_AT_ONCE), signal);
   }
 

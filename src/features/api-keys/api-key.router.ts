@@ -132,6 +132,7 @@ function secretRoutes(secrets: KeySecretService): Route[] {
       summary: 'Claim the secret of an own key',
       description: 'Makes the secret and shows it, once and to nobody else.',
       access: 'verified',
+      idempotent: true,
       params: schemas.idParams,
       success: {
         200: { description: 'The key’s two halves', data: schemas.claimData, example: schemas.claimExample },
@@ -143,6 +144,7 @@ function secretRoutes(secrets: KeySecretService): Route[] {
           await secrets.claim(actingUser(principal, context), params.id),
         );
       },
+      rebuild: async ({ secret }) => ok('Keep the secret: it is not shown again', secret),
     }),
     route({
       method: 'post',
@@ -153,6 +155,7 @@ function secretRoutes(secrets: KeySecretService): Route[] {
       description:
         'Makes a second secret and shows it, once. Both work until the first one retires, 24 hours later unless told; `key.secrets` shows which one is still in use. At most two live at a time.',
       access: 'verified',
+      idempotent: true,
       params: schemas.idParams,
       body: schemas.rotateBody,
       bodyExample: schemas.rotateExample,
@@ -168,6 +171,8 @@ function secretRoutes(secrets: KeySecretService): Route[] {
         const rotated = await secrets.rotate(actingUser(principal, context), params.id, body.overlapHours);
         return ok('Keep the new secret: it is not shown again', presentRotation(rotated));
       },
+      // As it is presented: what was kept is JSON.
+      rebuild: async ({ secret }) => ok('Keep the new secret: it is not shown again', secret),
     }),
     route({
       method: 'delete',

@@ -23,6 +23,7 @@ function ownRequestRoutes(requests: KeyRequestService): Route[] {
       summary: 'Ask for an API key',
       description: 'An admin reviews the request; the admins are told by mail.',
       access: 'verified',
+      idempotent: true,
       body: schemas.createRequestBody,
       bodyExample: schemas.createRequestExample,
       success: {
@@ -39,6 +40,8 @@ function ownRequestRoutes(requests: KeyRequestService): Route[] {
         const request = await requests.create(asker, { ...wish, permissions, expiresAt });
         return created('Request created', { request: presentRequest(request) });
       },
+      rebuild: async ({ principal, subjectId }) =>
+        created('Request created', { request: presentRequest(await requests.get(principal.userId, subjectId)) }),
     }),
     route({
       method: 'post',
@@ -49,6 +52,7 @@ function ownRequestRoutes(requests: KeyRequestService): Route[] {
       description:
         'New limits for an own key that is neither revoked nor expired: at least one higher than now, none lower. One at a time for each key; the admins are told by mail.',
       access: 'verified',
+      idempotent: true,
       body: schemas.upgradeRequestBody,
       bodyExample: schemas.upgradeRequestBodyExample,
       success: {
@@ -63,6 +67,8 @@ function ownRequestRoutes(requests: KeyRequestService): Route[] {
         const request = await requests.upgrade(actingUser(principal, context), body);
         return created('Request created', { request: presentRequest(request) });
       },
+      rebuild: async ({ principal, subjectId }) =>
+        created('Request created', { request: presentRequest(await requests.get(principal.userId, subjectId)) }),
     }),
     route({
       method: 'get',

@@ -4,7 +4,7 @@ import type { PasswordHasher } from '../../platform/crypto/password-hasher.ts';
 import { isId, newId, newSecretKey } from '../../platform/crypto/random.ts';
 import type { Sealer } from '../../platform/crypto/seal.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import type { ActingUser, AuditRepository } from '../audit/index.ts';
+import type { ActingUser, AuditEntry, AuditRepository } from '../audit/index.ts';
 import type { ApiKeyRepository } from './api-key.repository.ts';
 import type { ApiKey, ClaimedSecret, KeySecret, RotatedSecret } from './api-key.ts';
 import { assertLiving } from './key-faults.ts';
@@ -18,6 +18,11 @@ export interface KeySecretDependencies {
   readonly secretHasher: PasswordHasher;
   readonly sealer: Sealer;
   readonly clock: Clock;
+}
+
+interface KeyEvent extends Pick<AuditEntry, 'metadata' | 'secret'> {
+  readonly key: ApiKey;
+  readonly owner: ActingUser;
 }
 
 const MAX_LIVE_SECRETS = 2;
@@ -50,8 +55,9 @@ export class KeySecretService {
       const now = clock.now();
       await keys.markClaimed(tx, owner.userId, key.id, now);
       await secrets.add(tx, key.id, secret, now);
-      await this.#record(tx, 'key.claim', key, owner);
-      return { accessKeyId: key.accessKeyId, secretKey };
+      const claimed = { accessKeyId: key.accessKeyId, secretKey };
+      await this.#record(tx, 'key.claim', { key, owner, secret: claimed });
+      return claimed;
     });
   }
 
@@ -80,8 +86,14 @@ export class KeySecretService {
       }
       await secrets.removeRetired(tx, key.id, now);
       await secrets.add(tx, key.id, secret, now);
-      await this.#record(tx, 'key.rotate', key, owner, { secretId: secret.id, overlapHours });
-      return { accessKeyId: key.accessKeyId, secretKey, secretId: secret.id, oldSecretRetiresAt };
+      const rotated = { accessKeyId: key.accessKeyId, secretKey, secretId: secret.id, oldSecretRetiresAt };
+      await this.#record(tx, 'key.rotate', {
+        key,
+        owner,
+        metadata: { secretId: secret.id, overlapHours },
+        secret: rotated,
+      });
+      return rotated;
     });
   }
 
@@ -99,7 +111,7 @@ export class KeySecretService {
         throw new AppError('CONFLICT', { message: 'This is the only live secret: rotate it, or revoke the key' });
       }
       await secrets.remove(tx, key.id, secret.id);
-      await this.#record(tx, 'key.secret_retired', key, owner, { secretId: secret.id });
+      await this.#record(tx, 'key.secret_retired', { key, owner, metadata: { secretId: secret.id } });
     });
     return this.#get(owner.userId, id);
   }
@@ -133,12 +145,10 @@ export class KeySecretService {
   async #record(
     tx: Tx,
     action: 'key.claim' | 'key.rotate' | 'key.secret_retired',
-    key: ApiKey,
-    { actor, origin }: ActingUser,
-    metadata: Readonly<Record<string, string | number>> = {},
+    { key, owner: { actor, origin }, ...rest }: KeyEvent,
   ): Promise<void> {
     const subject = { type: 'key', id: key.id } as const;
-    await this.#deps.audit.append(tx, { action, actor, origin, accessKeyId: key.accessKeyId, subject, metadata });
+    await this.#deps.audit.append(tx, { action, actor, origin, accessKeyId: key.accessKeyId, subject, ...rest });
   }
 }
 

@@ -4,8 +4,18 @@ import type { AuditEntry } from './audit.ts';
 
 /** Appends to the audit log; there is no way here to change or remove an entry. */
 export class AuditRepository {
-  /** Inside the transaction of what it records, so that neither can be without the other. */
+  /** Inside the transaction of what it records, so that neither can be without the other; with the mark of its idempotency key. */
   async append(tx: Tx, entry: AuditEntry): Promise<void> {
+    const { origin, subject, secret } = entry;
+    if (origin.idempotency) {
+      const { id, attempt, seal } = origin.idempotency;
+      const kept = secret ? new Uint8Array(seal(secret)) : null;
+      // Throws where another attempt has begun since: then nothing of the transaction takes place.
+      await tx.$queryRaw`
+        SELECT idempotency_effect(
+          ${id}::uuid, ${attempt}::integer, ${subject?.type ?? null}::text, ${subject?.id ?? null}::text, ${kept}::bytea
+        )::text`;
+    }
     await tx.auditLog.create({ data: toRow(entry) });
   }
 

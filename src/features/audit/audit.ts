@@ -1,3 +1,5 @@
+import type { IdempotencyAttempt } from '../idempotency/index.ts';
+
 /** Everything that is recorded. Append-only: exports and filters rely on the names. */
 export const AUDIT_ACTIONS = [
   'user.register',
@@ -85,6 +87,8 @@ export interface AuditOrigin {
   readonly ip: string | null;
   readonly userAgent: string | null;
   readonly requestId: string | null;
+  /** Where the request came with an `Idempotency-Key`: what is recorded is its effect. */
+  readonly idempotency?: IdempotencyAttempt | undefined;
 }
 
 export interface AuditEntry {
@@ -110,6 +114,8 @@ export interface AuditEntry {
   };
   /** Never a secret. */
   readonly metadata?: Readonly<Record<string, string | number | boolean | null>>;
+  /** No part of the log: what the answer holds and nothing else does, for the idempotency key of the request. */
+  readonly secret?: object;
 }
 
 /** The service itself: starts, jobs, retention. */

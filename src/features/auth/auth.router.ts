@@ -23,6 +23,7 @@ function accountRoutes(auth: AuthService): Route[] {
       description:
         'Creates an account with a drive of its own, logs it in and mails a code that proves the address (`POST /otp/verify/{otp}`). Until then only the profile, the code and logging out are open to it.',
       access: 'anyone',
+      idempotent: true,
       limit: 'auth',
       body: schemas.registerBody,
       bodyExample: schemas.registerExample,
@@ -40,6 +41,10 @@ function accountRoutes(auth: AuthService): Route[] {
           'Account created',
           presentSession(await auth.register({ email, password, name, username }, context)),
         );
+      },
+      rebuild: async ({ subjectId, secret }) => {
+        const tokens = schemas.keptTokens.parse(secret);
+        return created('Account created', presentSession({ user: await auth.getUser(subjectId), ...tokens }));
       },
     }),
     route({

@@ -89,6 +89,9 @@ export const sessionData = z.object({
   refreshToken: z.string().meta({ description: 'Gives the next access token once; good for 30 days' }),
 });
 
+/** What only the answer to a registration holds. */
+export const keptTokens = sessionData.pick({ token: true, refreshToken: true });
+
 export const sessionExample = { user: userExample, token: TOKEN_EXAMPLE, refreshToken: REFRESH_EXAMPLE };
 
 export const loginData = sessionData.extend({

@@ -72,14 +72,24 @@ export class AuthService {
       if (user === 'email_taken') throw new AppError('EMAIL_TAKEN');
       if (user === 'username_taken') throw new AppError('USERNAME_TAKEN');
       await verification.sendFirst(tx, user);
+      const session = await this.#openSession(tx, user, origin);
+      const { token, refreshToken } = session;
       await audit.append(tx, {
         action: 'user.register',
         actor: userActor(user),
         origin,
         subject: { type: 'user', id: user.id },
+        secret: { token, refreshToken },
       });
-      return this.#openSession(tx, user, origin);
+      return session;
     });
+  }
+
+  /** Errors: USER_NOT_FOUND. */
+  async getUser(id: string): Promise<User> {
+    const user = await this.#deps.users.findById(id);
+    if (!user) throw new AppError('USER_NOT_FOUND');
+    return user;
   }
 
   /**

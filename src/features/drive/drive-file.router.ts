@@ -3,9 +3,20 @@ import { type FilePart, receiveFile } from '../../http/multipart-upload.ts';
 import { created, ok, type Route, type RouteInput, route } from '../../http/route.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { lastSegment } from '../ingest/index.ts';
-import { CONTENT_ERRORS, CONTENT_STREAM, EXAMPLE_USAGE, linkQuery, sendFile, usage } from '../storage/index.ts';
+import {
+  CONTENT_ERRORS,
+  CONTENT_STREAM,
+  EXAMPLE_USAGE,
+  linkQuery,
+  presentUsage,
+  type SpaceService,
+  sendFile,
+  UNREADABLE_ERRORS,
+  usage,
+} from '../storage/index.ts';
 import { presentDeletedDriveFile, presentFileGrant, presentTakenIn } from './drive.presenter.ts';
 import * as schemas from './drive.schemas.ts';
+import type { FileGrant } from './drive.ts';
 import type { DriveFileService, StagedDriveFile, TakenIn } from './drive-file.service.ts';
 import { driveUser } from './drive-user.ts';
 
@@ -23,11 +34,18 @@ const TAKEN_IN = {
 
 export interface DriveFileRouteDependencies {
   readonly files: DriveFileService;
+  readonly spaces: SpaceService;
   readonly clock: Clock;
 }
 
 /** `/files`: files of drives by id, the own ones and those that others share. */
-export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): Route[] {
+export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependencies): Route[] {
+  /** What was taken in before, with usage as it is now. */
+  const shownAgain = async (grant: FileGrant) => {
+    if (grant.role !== 'OWNER') return presentFileGrant(grant);
+    const counters = await spaces.usage(grant.scope.space.id);
+    return { ...presentFileGrant(grant), usage: presentUsage(counters, counters.updatedAt) };
+  };
   return [
     route({
       method: 'post',
@@ -38,6 +56,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       description:
         'Streams one file of a multipart form into a folder of the own drive, or of one that is shared for editing: there it counts on the owner’s quota. The name is `fileName`, else the last segment of the part’s own.',
       access: 'verified',
+      idempotent: true,
       limit: 'upload',
       query: schemas.uploadQuery,
       multipartField: 'file',
@@ -49,6 +68,8 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
         'FILE_EXISTS',
         'QUOTA_EXCEEDED',
         'FILE_TOO_LARGE',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONTENT_MISMATCH',
         'STORAGE_FULL',
         'DEPENDENCY_UNAVAILABLE',
       ],
@@ -64,6 +85,8 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
         );
         return created('File uploaded', presentTakenIn(file));
       },
+      rebuild: async ({ principal, context, subjectId }) =>
+        created('File uploaded', await shownAgain(await files.get(driveUser(principal, context), subjectId))),
     }),
     route({
       method: 'get',
@@ -91,7 +114,15 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       body: schemas.changeFileBody,
       bodyExample: { name: 'cat.jpg', folderId: schemas.EXAMPLE_FOLDER.id, tags: ['cats'], conflict: 'keepBoth' },
       success: { 200: { description: 'The file as it is now', data: fileData, example: fileExample } },
-      errors: ['FORBIDDEN', 'FILE_NOT_FOUND', 'FOLDER_NOT_FOUND', 'FILE_EXISTS', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      errors: [
+        'FORBIDDEN',
+        'FILE_NOT_FOUND',
+        'FOLDER_NOT_FOUND',
+        'FILE_EXISTS',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONFLICT',
+        'DEPENDENCY_UNAVAILABLE',
+      ],
       handler: async ({ principal, params, body, context }) =>
         ok('File changed', presentFileGrant(await files.change(driveUser(principal, context), params.id, body))),
     }),
@@ -158,6 +189,8 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
         'CONFLICT',
         'QUOTA_EXCEEDED',
         'FILE_TOO_LARGE',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONTENT_MISMATCH',
         'STORAGE_FULL',
         'DEPENDENCY_UNAVAILABLE',
       ],
@@ -192,7 +225,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
           },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'FORBIDDEN', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'FORBIDDEN', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context }) => {
         const { expiresIn, disposition } = query;
         const input = { expiresInSeconds: expiresIn, disposition, publicOrigin: context.publicOrigin };
@@ -208,6 +241,7 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       summary: 'Copy a file',
       description: 'Inside the store and the drive that it is in; costs its size on that drive’s quota.',
       access: 'verified',
+      idempotent: true,
       params: schemas.fileParams,
       body: schemas.copyBody,
       bodyExample: { folderId: schemas.EXAMPLE_FOLDER.id, name: 'cat.jpg', conflict: 'keepBoth' },
@@ -215,8 +249,10 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       errors: [
         'FORBIDDEN',
         'FILE_NOT_FOUND',
+        ...UNREADABLE_ERRORS,
         'FOLDER_NOT_FOUND',
         'FILE_EXISTS',
+        'FILE_TYPE_NOT_ALLOWED',
         'CONFLICT',
         'QUOTA_EXCEEDED',
         'STORAGE_FULL',
@@ -224,6 +260,8 @@ export function driveFileRoutes({ files, clock }: DriveFileRouteDependencies): R
       ],
       handler: async ({ principal, params, body, context }) =>
         created('File copied', presentTakenIn(await files.copy(driveUser(principal, context), params.id, body))),
+      rebuild: async ({ principal, context, subjectId }) =>
+        created('File copied', await shownAgain(await files.get(driveUser(principal, context), subjectId))),
     }),
   ];
 }

@@ -1,5 +1,5 @@
 import {
-  checkedName,
+  type ContentPolicy,
   type IngestedFile,
   lastSegment,
   namedAs,
@@ -28,6 +28,7 @@ export interface DriveFileDependencies {
   readonly storage: StorageService;
   readonly reading: ReadingService;
   readonly fileLedger: FileLedgerRepository;
+  readonly policy: ContentPolicy;
 }
 
 export interface DriveUploadInput extends UploadInput {
@@ -84,7 +85,11 @@ export class DriveFileService {
     );
     return held(staged, async () => {
       const now = await this.#deps.access.resolvePlace(user, folderId, 'edit');
-      return { grant: now, folderId, place: { path: checkedName(pathIn(now)), folderId: folderId ?? undefined } };
+      return {
+        grant: now,
+        folderId,
+        place: { path: this.#deps.policy.checkedName(pathIn(now)), folderId: folderId ?? undefined },
+      };
     });
   }
 
@@ -108,7 +113,8 @@ export class DriveFileService {
 
   /**
    * Renames, moves and tags; no bytes are copied, and the id stays.
-   * Errors: FILE_NOT_FOUND, FOLDER_NOT_FOUND, FORBIDDEN, VALIDATION_FAILED (name), FILE_EXISTS, CONFLICT.
+   * Errors: FILE_NOT_FOUND, FOLDER_NOT_FOUND, FORBIDDEN, VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED,
+   * FILE_EXISTS, CONFLICT.
    */
   async change(user: DriveUser, id: string, { name, folderId, tags, conflict }: FileChangeInput): Promise<FileGrant> {
     const { access, fileLedger } = this.#deps;
@@ -117,7 +123,9 @@ export class DriveFileService {
       const { file, scope } = grant;
       const place = name === undefined && folderId === undefined ? null : await this.#target(user, grant, folderId);
       const path =
-        place === null ? file.path : checkedName(joinPath(place.path, name ?? lastSegment(file.path)), 'name');
+        place === null
+          ? file.path
+          : this.#deps.policy.checkedName(joinPath(place.path, name ?? lastSegment(file.path)), 'name');
       const to =
         path === file.path
           ? undefined
@@ -139,7 +147,8 @@ export class DriveFileService {
 
   /**
    * Copies a file inside the store, beside itself unless told; costs its size on the quota of the drive that it is in.
-   * Errors: FILE_NOT_FOUND, FOLDER_NOT_FOUND, FORBIDDEN, VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, CONFLICT.
+   * Errors: FILE_NOT_FOUND, FOLDER_NOT_FOUND, FORBIDDEN, VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED,
+   * QUOTA_EXCEEDED, FILE_EXISTS, CONFLICT.
    */
   async copy(
     user: DriveUser,

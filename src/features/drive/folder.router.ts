@@ -28,6 +28,7 @@ export function folderRoutes({ folders, clock }: FolderRouteDependencies): Route
       summary: 'Make a folder',
       description: 'It is there until it is deleted, with something in it or not.',
       access: 'verified',
+      idempotent: true,
       body: schemas.folderBody,
       bodyExample: { name: '2026', parentId: schemas.EXAMPLE_FOLDER.parentId },
       success: {
@@ -43,6 +44,8 @@ export function folderRoutes({ folders, clock }: FolderRouteDependencies): Route
         const folder = await folders.create(driveUser(principal, context), { name, parentId });
         return created('Folder made', presentFolderGrant(folder));
       },
+      rebuild: async ({ principal, context, subjectId }) =>
+        created('Folder made', presentFolderGrant(await folders.get(driveUser(principal, context), subjectId))),
     }),
     route({
       method: 'get',

@@ -1,7 +1,7 @@
 import { AppError } from '../../errors/app-error.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { Tx, UnitOfWork } from '../../platform/db/unit-of-work.ts';
-import { checkedName, lastSegment } from '../ingest/index.ts';
+import { checkedPath, lastSegment } from '../ingest/index.ts';
 import { type FolderLedgerRepository, folderBusy, type SpaceScope, tooManyFolders } from '../ledger/index.ts';
 import type { Folder, FolderPage, LevelListing, ZipOptions, ZipService } from '../storage/index.ts';
 import { type DriveUser, type FolderGrant, type Grant, joinPath, parentOf } from './drive.ts';
@@ -78,7 +78,7 @@ export class FolderService {
     const { access, folderLedger, uow } = this.#deps;
     for (let attempt = 1; attempt <= CHANGE_TRIES; attempt += 1) {
       const { scope, folder } = await access.resolvePlace(user, parentId, 'edit');
-      const path = checkedName(joinPath(folder?.path ?? '', name), 'name');
+      const path = checkedPath(joinPath(folder?.path ?? '', name), 'name');
       const answer = await uow.run((tx) => folderLedger.make(tx, scope.space.id, { ...scope, path, parentId }));
       if (answer.outcome === 'made') return access.resolveFolder(user, answer.folderId, 'view');
       if (answer.outcome === 'exists') throw folderExists(answer.folderId);
@@ -86,6 +86,11 @@ export class FolderService {
       if (answer.outcome === 'busy') throw folderBusy();
     }
     throw changedByOthers();
+  }
+
+  /** Errors: FOLDER_NOT_FOUND. */
+  get(user: DriveUser, id: string): Promise<FolderGrant> {
+    return this.#deps.access.resolveFolder(user, id, 'view');
   }
 
   /** A page of what lies directly in a folder, or, for null, in the own drive. Errors: FOLDER_NOT_FOUND, VALIDATION_FAILED (cursor). */
@@ -123,7 +128,7 @@ export class FolderService {
       const { folder, scope } = grant;
       if (!grant.isMovable) throw notMovable();
       const parent = await this.#parent(user, grant, parentId);
-      const path = checkedName(joinPath(parent.path, name ?? lastSegment(folder.path)), 'name');
+      const path = checkedPath(joinPath(parent.path, name ?? lastSegment(folder.path)), 'name');
       const operationId = newId();
       const answer = await uow.runSlow(async (tx) => {
         const move = { ...scope, folder, to: { path, parentId: parent.id }, limit: limits.movedFiles, operationId };

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
+import { SNIFF_BYTES } from '../../platform/sniffing/sniff.ts';
 
 /** What an announced length may be over the body's own: a form's epilogue can't be told from the file beforehand. */
 export const ANNOUNCED_SLACK_BYTES = 4 * 1024;
@@ -67,4 +68,26 @@ export function prepend(head: Buffer, rest: Readable): Readable {
     })(),
     { objectMode: false },
   );
+}
+
+/** Passes a body on once `inspect` has not refused its first `SNIFF_BYTES`, or all of a shorter one. */
+export async function* inspected(
+  body: AsyncIterable<Buffer>,
+  inspect: (head: Buffer) => Promise<void>,
+): AsyncGenerator<Buffer> {
+  let head: Buffer | null = Buffer.alloc(0);
+  for await (const chunk of body) {
+    if (head === null) {
+      yield chunk;
+      continue;
+    }
+    head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
+    if (head.length < SNIFF_BYTES) continue;
+    await inspect(head);
+    yield head;
+    head = null;
+  }
+  if (head === null) return;
+  await inspect(head);
+  yield head;
 }

@@ -1,3 +1,5 @@
+import { AppError } from '../../errors/app-error.ts';
+
 /** Longest file name, in UTF-8 bytes. */
 export const MAX_FILE_NAME_BYTES = 1024;
 
@@ -24,6 +26,14 @@ export function fileNameFault(name: string): string | null {
     if (segment === '.' || segment === '..') return 'must not contain a "." or ".." segment';
   }
   return null;
+}
+
+/** A folder's name, or a file's that `ContentPolicy` has yet to admit, as a path in a space. Errors: VALIDATION_FAILED. */
+export function checkedPath(name: string, field = 'fileName'): string {
+  const path = normalizeFileName(name);
+  const fault = fileNameFault(path);
+  if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: field, message: fault }] });
+  return path;
 }
 
 /** Room that ` (1234567890)` may take behind the stem. */

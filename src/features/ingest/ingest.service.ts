@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AppError } from '../../errors/app-error.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { ByteBudget } from '../../platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
@@ -13,11 +12,11 @@ import type {
   Reservation,
   SpaceScope,
 } from '../ledger/index.ts';
-import { ANNOUNCED_SLACK_BYTES, prepend, readHead } from './body-head.ts';
-import { contentTypeOf } from './content-type.ts';
+import { ANNOUNCED_SLACK_BYTES, inspected, prepend, readHead } from './body-head.ts';
+import type { ContentPolicy } from './content-policy.ts';
 import type { FileCommitter, IngestedFile, StoredContent, Target } from './file-committer.ts';
-import { fileNameFault, normalizeFileName } from './file-name.ts';
 import { type QuotaRefusals, quotaDetailsOf } from './quota-refusals.ts';
+import { type Content, readableKey } from './readable.ts';
 import { ReservedBody } from './reserved-body.ts';
 
 /** Bodies up to here are read whole first: their exact size is reserved and they cost the fewest steps. */
@@ -41,8 +40,7 @@ export interface IngestInput {
 }
 
 /** Content that is in the store already, and may be read. */
-export interface CopySource {
-  readonly objectKey: string;
+export interface CopySource extends Content {
   readonly sizeBytes: number;
   readonly sha256: string | null;
   readonly etag: string;
@@ -73,7 +71,7 @@ export interface IngestDependencies {
   readonly committer: FileCommitter;
   readonly store: ObjectStore;
   readonly budget: ByteBudget;
-  readonly maxFileBytes: number;
+  readonly policy: ContentPolicy;
   readonly refusals: QuotaRefusals;
   readonly log: Logger;
 }
@@ -89,32 +87,35 @@ export class IngestService {
   /**
    * Reserves, streams into the store and hashes. Memory does not grow with the body's length. When it throws, the
    * reservation is released and whatever was stored is buried.
-   * Errors: VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, FILE_TOO_LARGE, and those of the store.
+   * Errors: VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, CONTENT_MISMATCH, QUOTA_EXCEEDED, FILE_EXISTS, FILE_TOO_LARGE,
+   * and those of the store.
    */
   async stage(input: IngestInput): Promise<StagedFile> {
     // The body may break while nobody listens, between one step and the next; each step sees it when it reads on.
     input.body.on('error', () => undefined);
-    const path = checkedName(input.fileName);
-    const contentType = contentTypeOf(path, input.contentType);
-    const { conflict, reservationId } = input;
-    const target = { path, conflict, contentType, reservationId };
+    const { fileName, contentType: given, announcedBytes = 0, conflict, reservationId } = input;
+    const sizeBytes = announcedBytes - ANNOUNCED_SLACK_BYTES;
+    const admitted = this.#deps.policy.admit({ path: fileName, contentType: given, sizeBytes });
+    const { path } = admitted;
+    const target = { ...admitted, conflict, reservationId };
     const stored = await this.#deps.refusals.noted(input.scope, path, () => this.#store(input, target));
     return this.#staged(input, target, stored);
   }
 
   /**
    * Copies content inside the store to a new name; pays quota as an upload does.
-   * Errors: VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS, and those of the store: `ObjectNotFoundError` when the
-   * source has been removed meanwhile.
+   * Errors: VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, FILE_PROCESSING, VIRUS_FOUND, QUOTA_EXCEEDED, FILE_EXISTS, and
+   * those of the store: `ObjectNotFoundError` when the source has been removed meanwhile.
    */
   async copy({ scope, source, fileName, conflict, tags, folderId }: CopyInput): Promise<IngestedFile> {
-    const path = checkedName(fileName);
+    const path = this.#deps.policy.checkedName(fileName);
     const { contentType, sizeBytes, sha256, etag } = source;
+    const from = readableKey(source);
     const { ledger, store, refusals } = this.#deps;
     const target = { path, conflict, contentType };
     return refusals.noted(scope, path, async () => {
       const reservation = await ledger.reserve(scope.space, { ...target, bytes: sizeBytes });
-      await this.#guarded(reservation, () => store.copy(source.objectKey, reservation.objectKey));
+      await this.#guarded(reservation, () => store.copy(from, reservation.objectKey));
       const stored = { reservation, sizeBytes, sha256, etag, isChecked: true };
       const place = { path, folderId };
       return this.#deps.committer.commit(target, stored, {
@@ -129,7 +130,6 @@ export class IngestService {
 
   async #store(input: IngestInput, target: Target): Promise<StoredContent> {
     const { announcedBytes, body } = input;
-    this.#refuseLarger((announcedBytes ?? 0) - ANNOUNCED_SLACK_BYTES);
     if (announcedBytes !== undefined && announcedBytes > SMALL_BYTES) {
       return this.#storeAnnounced(input, target, announcedBytes);
     }
@@ -138,7 +138,8 @@ export class IngestService {
       if (!head.ended) {
         return await this.#storeStream(input, target, announcedBytes ?? head.bytes.length, prepend(head.bytes, body));
       }
-      this.#refuseLarger(head.bytes.length);
+      this.#deps.policy.admitSize(head.bytes.length);
+      await this.#deps.policy.check({ ...target, head: head.bytes });
       const reservation = await this.#deps.ledger.reserve(input.scope.space, { ...target, bytes: head.bytes.length });
       return await this.#guarded(reservation, async () => {
         await this.#deps.store.put(reservation.objectKey, head.bytes, {
@@ -172,16 +173,17 @@ export class IngestService {
   }
 
   async #storeStream(input: IngestInput, target: Target, bytes: number, source: Readable): Promise<StoredContent> {
-    const { ledger, store, budget, maxFileBytes } = this.#deps;
+    const { ledger, store, budget, policy } = this.#deps;
     const reservation = await ledger.reserve(input.scope.space, { ...target, bytes });
     return this.#guarded(reservation, async () => {
       const reserved = new ReservedBody({
         reservedBytes: bytes,
-        maxBytes: maxFileBytes,
+        maxBytes: policy.maxFileBytes,
         grow: (more) => ledger.grow(reservation, more),
         budget,
       });
-      const sending = pipeline(source, reserved);
+      const inspect = (head: Buffer) => policy.check({ ...target, head });
+      const sending = pipeline(source, (chunks: AsyncIterable<Buffer>) => inspected(chunks, inspect), reserved);
       const writing = store
         .put(reservation.objectKey, reserved, { contentType: target.contentType })
         .catch((error: unknown) => {
@@ -240,19 +242,6 @@ export class IngestService {
       );
     }
   }
-
-  #refuseLarger(bytes: number): void {
-    const { maxFileBytes } = this.#deps;
-    if (bytes > maxFileBytes) throw new AppError('FILE_TOO_LARGE', { details: { maxBytes: maxFileBytes } });
-  }
-}
-
-/** The name as a path in a space; `field` is what the caller calls it. Errors: VALIDATION_FAILED. */
-export function checkedName(fileName: string, field = 'fileName'): string {
-  const path = normalizeFileName(fileName);
-  const fault = fileNameFault(path);
-  if (fault !== null) throw new AppError('VALIDATION_FAILED', { details: [{ path: field, message: fault }] });
-  return path;
 }
 
 /** Bytes that were missing, if it was for want of bytes that a reservation was refused. */

@@ -5,7 +5,7 @@ import type { SealedMail } from './sealed-mail.ts';
 
 /**
  * Sends one mail. Tried again after 4 to 8, 8 to 16, 16 to 32 and 32 to 60 minutes: the last try comes an hour after the
- * first at the earliest, so a mail server may be away for an hour and no mail is lost.
+ * first at the earliest, so a mail server may be away for an hour and no mail is lost. Mails with codes are quicker to retry.
  */
 export const mailSendJob = defineJob<SealedMail>('mail.send', {
   retryDelaySeconds: 240,

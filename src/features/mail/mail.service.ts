@@ -20,6 +20,9 @@ import {
 } from './templates/key-mails.ts';
 import type { MailContent } from './templates/layout.ts';
 
+/** A code is of no use in an hour: its five tries lie within five minutes, half of its life. */
+const CODE_RETRY_DELAY_SECONDS = 10;
+
 export interface MailDependencies {
   readonly queue: JobSender;
   readonly sealer: Sealer;
@@ -105,7 +108,8 @@ export class MailService {
     const jobs = recipients.map((to) =>
       sealLetter(sealer, { to, ...content, writtenAt, usefulUntil: usefulUntil?.toISOString() ?? null }),
     );
-    await queue.enqueueMany(tx, mailSendJob, jobs);
+    const options = usefulUntil === null ? {} : { retryDelaySeconds: CODE_RETRY_DELAY_SECONDS };
+    await queue.enqueueMany(tx, mailSendJob, jobs, options);
   }
 
   #url(path: string): string {

@@ -53,8 +53,8 @@ export class LinkDropService {
   /**
    * Streams a file in; it is a file once `commit` has run, if the link still works then. Never replaces anything: a taken
    * name gets a number, of which the sender hears nothing. Folders in the name are dropped.
-   * Errors: FORBIDDEN, VALIDATION_FAILED (name), QUOTA_EXCEEDED (the drop's), FILE_TOO_LARGE, LINK_NOT_FOUND (ended
-   * meanwhile), CONFLICT (the folder is just being moved or deleted).
+   * Errors: FORBIDDEN, VALIDATION_FAILED (name), QUOTA_EXCEEDED (the drop's), FILE_TOO_LARGE, FILE_TYPE_NOT_ALLOWED,
+   * CONTENT_MISMATCH, LINK_NOT_FOUND (ended meanwhile), CONFLICT (the folder is just being moved or deleted).
    */
   async stage(token: string, link: PublicLink, input: DropInput): Promise<StagedDrop> {
     this.assertTakes(link);

@@ -1,9 +1,10 @@
 import { pageMeta } from '../../http/paging.ts';
-import { created, ok, type Route, route } from '../../http/route.ts';
+import { created, ok, type Reply, type Route, route } from '../../http/route.ts';
 import { type AuditOrigin, actingUser } from '../audit/index.ts';
 import { presentLink } from './link.presenter.ts';
 import * as schemas from './link.schemas.ts';
 import type { LinkOwner, LinkService } from './link.service.ts';
+import type { ShareLink } from './link.ts';
 
 const TAG = 'Sharing';
 
@@ -19,6 +20,7 @@ export function linkRoutes(links: LinkService): Route[] {
       description:
         'Opens a file, or a folder with all below it now and later, to everybody who has the link. With `allowUpload` it is a drop: it takes files into the folder, shows and gives none, and its room is taken from the quota at once. The token is shown this once.',
       access: 'verified',
+      idempotent: true,
       body: schemas.createBody,
       bodyExample: schemas.createExample,
       success: {
@@ -27,12 +29,11 @@ export function linkRoutes(links: LinkService): Route[] {
       errors: ['FILE_NOT_FOUND', 'FOLDER_NOT_FOUND', 'CONFLICT', 'QUOTA_EXCEEDED', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body, context }) => {
         const { publicOrigin } = context;
-        const { link, token } = await links.create(ownerOf(principal, context), body);
-        return created('Keep the link: it is not shown again', {
-          link: presentLink(link),
-          url: `${publicOrigin}/s/${token}`,
-          token,
-        });
+        return madeLink(await links.create(ownerOf(principal, context), body), publicOrigin);
+      },
+      rebuild: async ({ principal, subjectId, secret, context }) => {
+        const { token } = schemas.keptToken.parse(secret);
+        return madeLink({ link: await links.get(principal.userId, subjectId), token }, context.publicOrigin);
       },
     }),
     route({
@@ -77,6 +78,11 @@ export function linkRoutes(links: LinkService): Route[] {
         ok('Link revoked', { link: presentLink(await links.revoke(ownerOf(principal, context), params.id)) }),
     }),
   ];
+}
+
+function madeLink({ link, token }: { readonly link: ShareLink; readonly token: string }, publicOrigin: string): Reply {
+  const url = `${publicOrigin}/s/${token}`;
+  return created('Keep the link: it is not shown again', { link: presentLink(link), url, token });
 }
 
 function ownerOf(

@@ -132,3 +132,6 @@ export const idParams = z.object({ id: z.string().meta({ description: 'The linkâ
 export const tokenParams = z.object({
   token: z.string().meta({ description: 'What was shown when the link was made', example: TOKEN_EXAMPLE }),
 });
+
+/** What only the answer to its making holds of a link. */
+export const keptToken = z.object({ token: z.string() });

@@ -84,6 +84,7 @@ export class LinkService {
         actor,
         origin,
         subject: { type: 'link', id: made.id },
+        secret: { token },
         metadata: {
           ...nameOf(made, path),
           hasPassword: made.hasPassword,
@@ -96,6 +97,13 @@ export class LinkService {
       return made;
     });
     return { link, token };
+  }
+
+  /** Errors: LINK_NOT_FOUND. */
+  async get(ownerId: string, id: string): Promise<ShareLink> {
+    const found = isId(id) ? await this.#deps.links.find(ownerId, id) : null;
+    if (!found) throw new AppError('LINK_NOT_FOUND');
+    return found.link;
   }
 
   /** Newest first, those that have ended but were not revoked too. */

@@ -12,6 +12,16 @@ const WORDS: Partial<Record<ErrorCode, { readonly title: string; readonly messag
   FOLDER_NOT_FOUND: { title: 'There is no such folder', message: 'It may have been moved or deleted.' },
   QUOTA_EXCEEDED: { title: 'There is no room for this file', message: 'It is larger than what this link still takes.' },
   FILE_TOO_LARGE: { title: 'The file is too large', message: 'This server does not take files of this size.' },
+  FILE_TYPE_NOT_ALLOWED: { title: 'This kind of file is not taken', message: 'Send it as another kind of file.' },
+  CONTENT_MISMATCH: {
+    title: 'The file is not what its name says',
+    message: 'Its content is of another kind. Give it the right ending, then try again.',
+  },
+  FILE_PROCESSING: { title: 'The file is being checked', message: 'Please try again in a moment.' },
+  VIRUS_FOUND: {
+    title: 'This file is in quarantine',
+    message: 'It was not found to be free of viruses, so nobody can download it.',
+  },
   RATE_LIMITED: { title: 'Too many attempts', message: 'Please wait a while, then try again.' },
   DEPENDENCY_UNAVAILABLE: { title: 'Not available just now', message: 'Please try again in a moment.' },
   INTERNAL: { title: 'Something went wrong', message: 'It is our fault. Please try again later.' },

@@ -193,6 +193,7 @@ function dropRoute({ door, drops }: PublicLinkRouteDependencies): Route {
     summary: 'Send a file by a public link',
     description: `Streams one file of a multipart form into the folder of a drop. Nothing is replaced, and the answer names what was sent, not what is there. ${PASSWORD_NOTE}`,
     access: 'anyone',
+    idempotent: true,
     limit: 'upload',
     params: tokenParams,
     multipartField: 'file',
@@ -200,7 +201,16 @@ function dropRoute({ door, drops }: PublicLinkRouteDependencies): Route {
       201: { description: 'The file as it was sent', data: schemas.droppedData, example: schemas.droppedExample },
     },
     stream: { content: { 'text/html': '<!doctype html>...' }, statuses: { 201: 'The file as it was sent' } },
-    errors: [...DOOR_ERRORS, 'FORBIDDEN', 'QUOTA_EXCEEDED', 'FILE_TOO_LARGE', 'CONFLICT', 'STORAGE_FULL'],
+    errors: [
+      ...DOOR_ERRORS,
+      'FORBIDDEN',
+      'QUOTA_EXCEEDED',
+      'FILE_TOO_LARGE',
+      'FILE_TYPE_NOT_ALLOWED',
+      'CONTENT_MISMATCH',
+      'CONFLICT',
+      'STORAGE_FULL',
+    ],
     failurePage: inWords,
     handler: async ({ params: { token }, context, req, res }) => {
       const link = await enter(door, token, { context, req, res });

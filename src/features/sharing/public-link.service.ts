@@ -3,7 +3,7 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import type { Sealer } from '../../platform/crypto/seal.ts';
 import { foreignCursor } from '../../platform/keyset.ts';
 import { ANONYMOUS_ACTOR, type AuditOrigin } from '../audit/index.ts';
-import { fileNameFault, lastSegment, normalizeFileName } from '../ingest/index.ts';
+import { fileNameFault, lastSegment, normalizeFileName, readableKey } from '../ingest/index.ts';
 import type { SpaceScope } from '../ledger/index.ts';
 import {
   type ContentChoice,
@@ -93,7 +93,7 @@ export class PublicLinkService {
   /**
    * Opens a file's content, or what `choose` picks of it, and counts the download before its first byte; what is not sent
    * (HEAD, 304, a refusal) and the later parts of a file that is read in parts are not counted.
-   * Errors: FORBIDDEN (a drop), FILE_NOT_FOUND, LINK_NOT_FOUND (used up or ended meanwhile).
+   * Errors: FORBIDDEN (a drop), FILE_NOT_FOUND, FILE_PROCESSING, VIRUS_FOUND, LINK_NOT_FOUND (used up or ended meanwhile).
    */
   async download(
     link: PublicLink,
@@ -104,6 +104,7 @@ export class PublicLinkService {
     const found = await this.#find(link, path);
     const pick = (file: StoredFile) => {
       if (!covers(link, file.path)) throw fileNotFound();
+      readableKey(file);
       return choose(file);
     };
     const wanted = pick(found);
@@ -204,11 +205,11 @@ export class PublicLinkService {
 }
 
 /** As whom and where a visitor acts. */
-export function scopeOf(link: PublicLink, { ip, userAgent, requestId }: AuditOrigin): SpaceScope {
+export function scopeOf(link: PublicLink, { ip, userAgent, requestId, idempotency }: AuditOrigin): SpaceScope {
   return {
     space: link.space,
     actor: ANONYMOUS_ACTOR,
-    origin: { ip, userAgent, requestId },
+    origin: { ip, userAgent, requestId, idempotency },
     metadata: { linkId: link.id },
   };
 }

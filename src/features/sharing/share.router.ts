@@ -18,6 +18,7 @@ export function shareRoutes(shares: ShareService): Route[] {
       description:
         'A file, or a folder with all below it now and later, of the own drive. The answer is the same whether anybody has the address or not: an e-mail address waits until somebody proves to have it; a username that nobody has is never given what was meant for somebody else. It stays with the person, also when that one changes the address. Up to 100 shares of one thing and 10,000 altogether.',
       access: 'verified',
+      idempotent: true,
       body: schemas.createShareBody,
       bodyExample: schemas.createShareExample,
       success: {
@@ -28,6 +29,8 @@ export function shareRoutes(shares: ShareService): Route[] {
         const sharer = { ...actingUser(principal, context), spaceId: principal.space.id };
         return created('Shared', { share: presentShare(await shares.create(sharer, body)) });
       },
+      rebuild: async ({ principal, subjectId }) =>
+        created('Shared', { share: presentShare(await shares.get(principal.userId, subjectId)) }),
     }),
     route({
       method: 'get',

@@ -82,6 +82,13 @@ export class ShareService {
     });
   }
 
+  /** Errors: SHARE_NOT_FOUND. */
+  async get(ownerId: string, id: string): Promise<Share> {
+    const share = isId(id) ? await this.#deps.shares.findOwned(ownerId, id) : null;
+    if (!share) throw new AppError('SHARE_NOT_FOUND');
+    return share;
+  }
+
   /** Newest first, those that are over too: all that somebody shares, or of one file or folder. */
   async list(ownerId: string, subjectId: string | undefined, page: PageRequest): Promise<Page<Share>> {
     if (subjectId !== undefined && !isId(subjectId)) return { entries: [], nextCursor: null };
@@ -91,7 +98,7 @@ export class ShareService {
   /** Other terms, which hold at the next request. VALIDATION_FAILED: an end that is over. */
   async change(owner: ActingUser, id: string, change: ShareChange): Promise<Share> {
     const { uow, shares, clock } = this.#deps;
-    const share = await this.#get(owner.userId, id);
+    const share = await this.get(owner.userId, id);
     assertAhead(change.expiresAt ?? null, clock.now());
     return uow.run(async (tx) => {
       const before = await shares.lockOwned(tx, owner.userId, id);
@@ -108,17 +115,11 @@ export class ShareService {
   /** Ends a share: the next request by it fails, in every process. */
   async delete(owner: ActingUser, id: string): Promise<Share> {
     const { uow, shares } = this.#deps;
-    const share = await this.#get(owner.userId, id);
+    const share = await this.get(owner.userId, id);
     await uow.run(async (tx) => {
       if (!(await shares.delete(tx, owner.userId, id))) throw new AppError('SHARE_NOT_FOUND');
       await this.#note(tx, owner, 'share.delete', { ...share, subject: subjectOf(share) });
     });
-    return share;
-  }
-
-  async #get(ownerId: string, id: string): Promise<Share> {
-    const share = isId(id) ? await this.#deps.shares.findOwned(ownerId, id) : null;
-    if (!share) throw new AppError('SHARE_NOT_FOUND');
     return share;
   }
 

@@ -5,6 +5,7 @@ import { assertMay } from '../access/index.ts';
 import { scopeOf } from '../ledger/index.ts';
 import { changeBody, copyBody } from './change.schemas.ts';
 import { freshUsage } from './fresh-usage.ts';
+import { UNREADABLE_ERRORS } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import { presentFile, presentUsage } from './storage.presenter.ts';
 import * as schemas from './storage.schemas.ts';
@@ -34,7 +35,7 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
           example: { file: { ...schemas.EXAMPLE_FILE, fileName: 'photos/cats/cat.jpg' } },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'FILE_EXISTS', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'FILE_EXISTS', 'FILE_TYPE_NOT_ALLOWED', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, body, context, res }) => {
         if (body.conflict === 'replace') assertMay(principal, 'delete');
         const file = await storage.change(scopeOf(principal, context), { path: params.fileName }, body);
@@ -51,6 +52,7 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
       description:
         'Inside the store: no bytes pass the API. The copy has the tags and pays quota as an upload does; versions are not copied.',
       access: 'space:read+write',
+      idempotent: true,
       limit: 'upload',
       body: copyBody,
       bodyExample: { from: 'photos/2026/cat.jpg', to: 'photos/cats/cat.jpg', conflict: 'fail' },
@@ -64,7 +66,16 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
           },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'FILE_EXISTS', 'CONFLICT', 'QUOTA_EXCEEDED', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
+      errors: [
+        'FILE_NOT_FOUND',
+        ...UNREADABLE_ERRORS,
+        'FILE_EXISTS',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONFLICT',
+        'QUOTA_EXCEEDED',
+        'STORAGE_FULL',
+        'DEPENDENCY_UNAVAILABLE',
+      ],
       handler: async ({ principal, body, context, res }) => {
         const { from, to, conflict } = body;
         const file = await storage.copy(scopeOf(principal, context), { path: from }, { to, conflict });
@@ -73,6 +84,10 @@ export function changeRoutes(storage: StorageService, spaces: SpaceService): Rou
           file: presentFile(file),
           usage: presentUsage(file.counters, file.uploadedAt),
         });
+      },
+      rebuild: async ({ principal, res, subjectId }) => {
+        const file = presentFile(await storage.getFile(principal.space.id, { id: subjectId }));
+        return created('File copied', { file, usage: await freshUsage(spaces, { principal, res }) });
       },
     }),
   ];

@@ -1,5 +1,9 @@
+import type { ContentStatus } from '../ledger/index.ts';
+
 /** An older content of a file. */
 export interface FileVersion {
+  /** Its own, whatever the present content's is. */
+  readonly status: ContentStatus;
   readonly id: string;
   readonly objectKey: string;
   readonly sizeBytes: number;

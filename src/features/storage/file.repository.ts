@@ -1,3 +1,4 @@
+import { BatchLoader } from '../../platform/db/batch-loader.ts';
 import type { Database } from '../../platform/db/database.ts';
 import type { Tx } from '../../platform/db/unit-of-work.ts';
 import { endOfPrefix } from './path-range.ts';
@@ -25,9 +26,15 @@ export interface FileRow {
 export const FILE_COLUMNS = `id, path, object_key, size_bytes, sha256, etag, content_type, category, extension, tags, status,
   has_thumbnails, uploaded_at, modified_at`;
 
+/** Of a UUID as text. */
+const ID_LENGTH = 36;
+
 const FIND = {
   name: 'files_find',
-  text: `SELECT ${FILE_COLUMNS} FROM files WHERE space_id = $1 AND path = $2 AND deleted_at IS NULL`,
+  text: `SELECT file.* FROM unnest($1::uuid[], $2::text[]) AS wanted(space_id, name)
+    CROSS JOIN LATERAL (
+      SELECT space_id, ${FILE_COLUMNS} FROM files WHERE space_id = wanted.space_id AND path = wanted.name AND deleted_at IS NULL LIMIT 1
+    ) file`,
 };
 
 const FIND_BY_ID = {
@@ -38,14 +45,23 @@ const FIND_BY_ID = {
 /** Reads the living files of a space; every method takes the space, so none can be read without its tenant. */
 export class FileRepository {
   readonly #database: Database;
+  readonly #byPath: BatchLoader<StoredFile>;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#byPath = new BatchLoader((places) => this.#findAll(places));
   }
 
-  async find(spaceId: string, path: string): Promise<StoredFile | null> {
-    const [row] = await this.#database.query<FileRow>(FIND, [spaceId, path]);
-    return row ? toFile(row) : null;
+  /** Look-ups that meet share a statement. */
+  find(spaceId: string, path: string): Promise<StoredFile | null> {
+    return this.#byPath.load(`${spaceId}/${path}`);
+  }
+
+  async #findAll(places: readonly string[]): Promise<Map<string, StoredFile>> {
+    const spaceIds = places.map((place) => place.slice(0, ID_LENGTH));
+    const paths = places.map((place) => place.slice(ID_LENGTH + 1));
+    const rows = await this.#database.query<FileRow & { space_id: string }>(FIND, [spaceIds, paths]);
+    return new Map(rows.map((row) => [`${row.space_id}/${row.path}`, toFile(row)]));
   }
 
   async findById(spaceId: string, id: string): Promise<StoredFile | null> {

@@ -18,7 +18,7 @@ export { operationRoutes } from './operation.router.ts';
 export { OperationService } from './operation.service.ts';
 export { runOperationJob } from './operation.ts';
 export { type ContentChoice, type LinkInput, ReadingService } from './reading.service.ts';
-export { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from './send-file.router.ts';
+export { CONTENT_ERRORS, CONTENT_STREAM, sendFile, UNREADABLE_ERRORS } from './send-file.router.ts';
 export { SpaceRepository } from './space.repository.ts';
 export { spaceRoutes } from './space.router.ts';
 export { SpaceService } from './space.service.ts';

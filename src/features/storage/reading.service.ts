@@ -6,6 +6,7 @@ import type {
   PresignedRequest,
 } from '../../platform/object-store/object-store.ts';
 import type { AuditRecorder } from '../audit/index.ts';
+import { readableKey } from '../ingest/index.ts';
 import type { FileRef, SpaceScope } from '../ledger/index.ts';
 import { contentDisposition, type Disposition, servedType } from './content-disposition.ts';
 import { fileNotFound } from './storage-faults.ts';
@@ -44,7 +45,7 @@ export class ReadingService {
     return file;
   }
 
-  /** A URL by which anybody may download the file's present content for a while. Errors: FILE_NOT_FOUND. */
+  /** A URL by which anybody may download the file's present content for a while. Errors: FILE_NOT_FOUND, FILE_PROCESSING, VIRUS_FOUND. */
   async presign(
     { space, ...record }: SpaceScope,
     ref: FileRef,
@@ -54,7 +55,7 @@ export class ReadingService {
     const file = await this.getFile(space.id, ref);
     // The disk store's URLs are ours and say nosniff; those of S3 cannot.
     const wanted = disposition !== 'attachment' && store.kind === 's3' ? 'media' : disposition;
-    const request = await store.presignGet(file.objectKey, {
+    const request = await store.presignGet(readableKey(file), {
       expiresInSeconds,
       contentType: servedType(file.contentType),
       contentDisposition: contentDisposition(file.path, file.contentType, wanted),
@@ -71,7 +72,7 @@ export class ReadingService {
 
   /**
    * Opens the content, or what `choose` picks of it, and records the download. Between the look-up and the opening the
-   * file may be replaced and its old object removed: then it is looked up again. Errors: FILE_NOT_FOUND.
+   * file may be replaced and its old object removed: then it is looked up again. Errors: FILE_NOT_FOUND, FILE_PROCESSING, VIRUS_FOUND.
    */
   async open(
     scope: SpaceScope,
@@ -89,10 +90,11 @@ export class ReadingService {
   ): Promise<{ readonly file: StoredFile; readonly opened: OpenedObject | null }> {
     for (let attempt = 1; ; attempt += 1) {
       const file = await lookUp();
+      const key = readableKey(file);
       const wanted = choose(file);
       if (wanted === null) return { file, opened: null };
       try {
-        const opened = await this.#deps.store.get(file.objectKey, wanted);
+        const opened = await this.#deps.store.get(key, wanted);
         await this.#recordDownload(scope, { file, range: wanted.range, opened, action });
         return { file, opened };
       } catch (error) {

@@ -34,8 +34,15 @@ export const CONTENT_STREAM = {
   },
 } as const satisfies StreamSpec;
 
-/** And what it may refuse with, besides what opening the file does. */
-export const CONTENT_ERRORS = ['PRECONDITION_FAILED', 'RANGE_NOT_SATISFIABLE'] as const satisfies readonly ErrorCode[];
+/** What whoever reads, links or copies a content may be told of it. */
+export const UNREADABLE_ERRORS = ['FILE_PROCESSING', 'VIRUS_FOUND'] as const satisfies readonly ErrorCode[];
+
+/** And what it may refuse with, besides not finding the file. */
+export const CONTENT_ERRORS = [
+  ...UNREADABLE_ERRORS,
+  'PRECONDITION_FAILED',
+  'RANGE_NOT_SATISFIABLE',
+] as const satisfies readonly ErrorCode[];
 
 /**
  * Answers a GET or HEAD for a file's content: preconditions, one range, and headers under which it can do no harm.

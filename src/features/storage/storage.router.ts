@@ -5,10 +5,10 @@ import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { scopeOf } from '../ledger/index.ts';
-import { showFreed } from './fresh-usage.ts';
+import { freshUsage, showFreed } from './fresh-usage.ts';
 import type { LevelListing } from './level-listing.ts';
 import type { ReadingService } from './reading.service.ts';
-import { CONTENT_ERRORS, CONTENT_STREAM, sendFile } from './send-file.router.ts';
+import { CONTENT_ERRORS, CONTENT_STREAM, sendFile, UNREADABLE_ERRORS } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import {
   livingFiles,
@@ -47,6 +47,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
       description:
         'Streams one file of a multipart form into the space. The name is `fileName`, else the part’s own file name. Any size up to the server’s limit and the quota; a replacement counts the difference.',
       access: 'space:write',
+      idempotent: true,
       limit: 'upload',
       query: schemas.uploadQuery,
       multipartField: 'file',
@@ -57,7 +58,16 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
           example: { file: schemas.EXAMPLE_FILE, usage: schemas.EXAMPLE_USAGE },
         },
       },
-      errors: ['QUOTA_EXCEEDED', 'FILE_EXISTS', 'CONFLICT', 'FILE_TOO_LARGE', 'STORAGE_FULL', 'DEPENDENCY_UNAVAILABLE'],
+      errors: [
+        'QUOTA_EXCEEDED',
+        'FILE_EXISTS',
+        'CONFLICT',
+        'FILE_TOO_LARGE',
+        'FILE_TYPE_NOT_ALLOWED',
+        'CONTENT_MISMATCH',
+        'STORAGE_FULL',
+        'DEPENDENCY_UNAVAILABLE',
+      ],
       handler: async ({ principal, query, context, confirm, req, res }) => {
         const startedAt = performance.now();
         const staged = await receiveFile(req, res, 'file', (part) =>
@@ -82,6 +92,10 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
           file: presentFile(file),
           usage: presentUsage(file.counters, file.uploadedAt),
         });
+      },
+      rebuild: async ({ principal, res, subjectId }) => {
+        const file = presentFile(await storage.getFile(principal.space.id, { id: subjectId }));
+        return created('File uploaded', { file, usage: await freshUsage(spaces, { principal, res }) });
       },
     }),
     route({
@@ -182,7 +196,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
           },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, query, context }) => {
         const { file, request } = await reading.presign(
           scopeOf(principal, context),

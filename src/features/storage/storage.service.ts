@@ -3,7 +3,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { ObjectNotFoundError } from '../../platform/object-store/errors.ts';
 import {
-  checkedName,
+  type ContentPolicy,
   fileNameFault,
   type IngestedFile,
   type IngestService,
@@ -39,6 +39,7 @@ export interface StorageDependencies {
   readonly listing: FileListingRepository;
   readonly fileLedger: FileLedgerRepository;
   readonly ingest: IngestService;
+  readonly policy: ContentPolicy;
   readonly operations: OperationService;
 }
 
@@ -111,10 +112,10 @@ export class StorageService {
 
   /**
    * Renames, moves and tags; no bytes are copied, and the id stays.
-   * Errors: FILE_NOT_FOUND, VALIDATION_FAILED (name), FILE_EXISTS, CONFLICT (folders, or others keep changing it).
+   * Errors: FILE_NOT_FOUND, VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, FILE_EXISTS, CONFLICT (folders, or others keep changing it).
    */
   async change(scope: SpaceScope, ref: FileRef, { fileName, conflict, tags }: ChangeInput): Promise<StoredFile> {
-    const path = fileName === undefined ? undefined : checkedName(fileName);
+    const path = fileName === undefined ? undefined : this.#deps.policy.checkedName(fileName);
     for (let attempt = 1; attempt <= CHANGE_TRIES; attempt += 1) {
       const seen = await this.getFile(scope.space.id, ref);
       const to =
@@ -133,7 +134,7 @@ export class StorageService {
 
   /**
    * Copies a file inside the store, which costs its size on the quota.
-   * Errors: FILE_NOT_FOUND, VALIDATION_FAILED (name), QUOTA_EXCEEDED, FILE_EXISTS.
+   * Errors: FILE_NOT_FOUND, VALIDATION_FAILED (name), FILE_TYPE_NOT_ALLOWED, QUOTA_EXCEEDED, FILE_EXISTS.
    */
   async copy(scope: SpaceScope, from: FileRef, { to, conflict, folderId }: CopyTarget): Promise<IngestedFile> {
     for (let attempt = 1; ; attempt += 1) {

@@ -2,7 +2,7 @@ import type { Database } from '../../platform/db/database.ts';
 import type { FileVersion } from './file-version.ts';
 
 const COLUMNS = `id, object_key AS "objectKey", size_bytes AS "sizeBytes", sha256, etag, content_type AS "contentType", category,
-  uploaded_at AS "uploadedAt", created_at AS "replacedAt"`;
+  status, uploaded_at AS "uploadedAt", created_at AS "replacedAt"`;
 
 const LIST = {
   name: 'versions_list',

@@ -1,5 +1,5 @@
 import type { Database } from '../../platform/db/database.ts';
-import type { FileRef } from '../ledger/index.ts';
+import type { ContentStatus, FileRef } from '../ledger/index.ts';
 import { endOfPrefix } from './path-range.ts';
 
 /** What an archive needs to know of a file. */
@@ -7,6 +7,7 @@ export interface ZipFile {
   readonly id: string;
   readonly path: string;
   readonly objectKey: string;
+  readonly status: ContentStatus;
   readonly sizeBytes: number;
   readonly modifiedAt: Date;
 }
@@ -15,11 +16,12 @@ interface ZipFileRow {
   readonly id: string;
   readonly path: string;
   readonly object_key: string;
+  readonly status: ContentStatus;
   readonly size_bytes: number;
   readonly modified_at: Date;
 }
 
-const COLUMNS = 'id, path, object_key, size_bytes, modified_at';
+const COLUMNS = 'id, path, object_key, status, size_bytes, modified_at';
 
 const BELOW = {
   name: 'zip_files_below',
@@ -99,6 +101,7 @@ function toFile(row: ZipFileRow): ZipFile {
     id: row.id,
     path: row.path,
     objectKey: row.object_key,
+    status: row.status,
     sizeBytes: row.size_bytes,
     modifiedAt: row.modified_at,
   };

@@ -3,6 +3,7 @@ import { sendContent } from '../../http/content.ts';
 import { type Route, route } from '../../http/route.ts';
 import { assertMay } from '../access/index.ts';
 import { scopeOf } from '../ledger/index.ts';
+import { UNREADABLE_ERRORS } from './send-file.router.ts';
 import { zipBody } from './zip.schemas.ts';
 import type { ZipService } from './zip.service.ts';
 
@@ -19,7 +20,7 @@ export function zipRoutes(zips: ZipService): Route[] {
       tag: 'Storage',
       summary: 'Download many files as a ZIP',
       description:
-        'Streams a ZIP64 of up to 1000 named files, or of up to 100,000 below a prefix, which a key needs the permission `list` for as well. The contents are stored, not compressed. Names below a prefix begin at its folder; where unpackers could not bear a name, it is changed. A file that is deleted while the ZIP is made is named in `_missing.txt` at its end.',
+        'Streams a ZIP64 of up to 1000 named files, or of up to 100,000 below a prefix, which a key needs the permission `list` for as well. The contents are stored, not compressed. Names below a prefix begin at its folder; where unpackers could not bear a name, it is changed. Files that are deleted while the ZIP is made, and below a prefix those that may not be read, are named in `_missing.txt` at its end.',
       access: 'space:read',
       body: zipBody,
       bodyLimitBytes: BODY_BYTES,
@@ -28,7 +29,7 @@ export function zipRoutes(zips: ZipService): Route[] {
         content: { 'application/zip': 'PK...' },
         statuses: { 200: 'The ZIP, of a length that is not known before' },
       },
-      errors: ['FILE_NOT_FOUND', 'CONFLICT', 'BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', ...UNREADABLE_ERRORS, 'CONFLICT', 'BODY_TOO_LARGE', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, body: { selection, name }, context, stillMay, res }) => {
         if ('prefix' in selection) assertMay(principal, 'list');
         const guard = async () => {

@@ -5,7 +5,7 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import { zipStream } from '../../platform/zip/zip-stream.ts';
 import type { AuditRecorder } from '../audit/index.ts';
-import { fileNameFault, normalizeFileName } from '../ingest/index.ts';
+import { fileNameFault, normalizeFileName, readableKey } from '../ingest/index.ts';
 import { type FileRef, folderBusy, type SpaceScope } from '../ledger/index.ts';
 import type { ZipFile, ZipRepository } from './zip.repository.ts';
 import { ZipContents } from './zip-contents.ts';
@@ -60,7 +60,7 @@ export class ZipService {
    * Opens an archive of what there is, and records it. The reader must consume or destroy `body`. What becomes of a file
    * that changes before its turn: see `ZipContents`; so the length is not known before. Where the store breaks off, or
    * the guard throws, so does the stream, and the archive has no directory.
-   * Errors: FILE_NOT_FOUND (names what is not there), VALIDATION_FAILED (more than 100,000 files), RATE_LIMITED (the
+   * Errors: FILE_NOT_FOUND (names what is not there), FILE_PROCESSING, VIRUS_FOUND (of those named), VALIDATION_FAILED (more than 100,000 files), RATE_LIMITED (the
    * holder has four under way), CONFLICT (a folder there is on its way), those of the guard.
    */
   async open(scope: SpaceScope, selection: ZipSelection, options: ZipOptions): Promise<OpenedZip> {
@@ -153,6 +153,11 @@ export class ZipService {
     }
     const missing = [...asked].filter(([key]) => !found.has(key)).map(([, ref]) => ref);
     if (missing.length > 0) throw new AppError('FILE_NOT_FOUND', { details: namesOf(missing) });
+    // What was asked for by its name is given or refused; below a prefix, it is left out and said so.
+    for (const [key, ref] of asked) {
+      const file = found.get(key);
+      if (file) readableKey(file, namesOf([ref]));
+    }
     async function* wanted(): AsyncGenerator<ZipFile> {
       for (const key of asked.keys()) {
         const file = found.get(key);

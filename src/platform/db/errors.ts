@@ -41,6 +41,11 @@ export function isUniqueViolation(error: unknown, hint?: string): boolean {
   return hint === undefined || layers(error).some((layer) => JSON.stringify(describe(layer)).includes(hint));
 }
 
+/** Whether a statement failed with this SQLSTATE, such as those that our own functions raise. */
+export function hasSqlState(error: unknown, state: string): boolean {
+  return layers(error).some((layer) => codeOf(layer) === state);
+}
+
 function describe(layer: unknown): unknown {
   if (typeof layer !== 'object' || layer === null) return layer;
   return { ...layer, message: layer instanceof Error ? layer.message : undefined };

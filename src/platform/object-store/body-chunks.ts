@@ -52,6 +52,35 @@ export async function* readChunks(body: Readable, signal?: AbortSignal): AsyncGe
   }
 }
 
+/** A body of which everything that came is wanted, however it ends. */
+export class BreakableBody {
+  readonly #body: Readable;
+  readonly #signal: AbortSignal | undefined;
+  #broken: Error | null = null;
+
+  constructor(body: Readable, signal: AbortSignal | undefined) {
+    this.#body = body;
+    this.#signal = signal;
+  }
+
+  /** Why the chunks ended before the body's end: the stream's error or the signal's reason. */
+  get broken(): Error | null {
+    return this.#broken;
+  }
+
+  /** Like `readChunks`, but ends where the body breaks off, and gives what had been received and not been read yet. */
+  async *chunks(): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* readChunks(this.#body, this.#signal);
+      return;
+    } catch (error) {
+      this.#broken = error instanceof Error ? error : new Error(String(error));
+    }
+    const last: unknown = this.#body.read();
+    if (last !== null) yield toBuffer(last);
+  }
+}
+
 /**
  * Passes `chunks` on and holds the last one back until the source has ended, so that the receiver never gets the
  * whole announced length of a body that turns out longer. `LengthMismatchError` when the sum is not `sizeBytes`.

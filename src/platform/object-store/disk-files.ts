@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { assertLength, exactLength, readChunks } from './body-chunks.ts';
 import { DirectorySync } from './directory-sync.ts';
 import { nullIfMissing, onDisk, systemErrorCode } from './disk-errors.ts';
-import { StoreUnavailableError } from './errors.ts';
+import { ObjectExistsError, StoreUnavailableError } from './errors.ts';
 import { assertObjectKey, TEMPORARY_FOLDER } from './object-key.ts';
 import { OverlappedWriter, writeAll } from './overlapped-writer.ts';
 
@@ -21,6 +21,8 @@ export interface FileBody {
   readonly onChunk?: ((chunk: Uint8Array) => void) | undefined;
   /** Bytes to append after the body, asked for once it is whole. */
   readonly trailer?: (() => Uint8Array) | undefined;
+  /** Asked once the body is whole; what it throws undoes the write. */
+  readonly check?: (() => void) | undefined;
 }
 
 /**
@@ -70,6 +72,7 @@ export class DiskFiles {
     try {
       if (source.body instanceof Uint8Array) await this.#writeBytes(handle, source.body, source);
       else await this.#writeStream(handle, source.body, source);
+      source.check?.();
       const trailer = source.trailer?.();
       const stats = await onDisk(async () => {
         if (trailer) await writeAll(handle, [trailer]);
@@ -116,11 +119,31 @@ export class DiskFiles {
    */
   async publish(temporaryPath: string, objectPath: string): Promise<void> {
     try {
-      await onDisk(() => this.#rename(temporaryPath, objectPath));
+      await this.move(temporaryPath, objectPath);
     } catch (error) {
       await rm(temporaryPath, { force: true }).catch(() => {});
       throw error;
     }
+  }
+
+  /** Like `publish`, but `ObjectExistsError` where there is an object; of several at once exactly one is published. */
+  async publishNew(temporaryPath: string, objectPath: string): Promise<void> {
+    try {
+      await onDisk(async () => {
+        if ((await nullIfMissing(() => claimName(temporaryPath, objectPath).then(() => true))) !== null) return;
+        await this.#ensureFolder(dirname(objectPath));
+        await claimName(temporaryPath, objectPath);
+      });
+    } finally {
+      await rm(temporaryPath, { force: true }).catch(() => {});
+    }
+    await this.#newFolders.get(dirname(objectPath));
+    await this.syncDirectory(dirname(objectPath));
+  }
+
+  /** Like `publish`, but leaves the file where it is when that fails, for another try. */
+  async move(temporaryPath: string, objectPath: string): Promise<void> {
+    await onDisk(() => this.#rename(temporaryPath, objectPath));
     await this.#newFolders.get(dirname(objectPath));
     await this.syncDirectory(dirname(objectPath));
   }
@@ -159,5 +182,30 @@ export class DiskFiles {
     for (let parent = dirname(directory); parent.length >= highest.length; parent = dirname(parent)) {
       await this.#directorySync.sync(parent);
     }
+  }
+}
+
+/** Gives the file `path` as its second name, or its only one; `ObjectExistsError` where the name is taken. */
+async function claimName(temporaryPath: string, path: string): Promise<void> {
+  try {
+    await link(temporaryPath, path);
+    return;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === 'EEXIST') throw new ObjectExistsError('there is an object of this key', { cause: error });
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw error;
+  }
+  // No links on this file system. Whoever creates the empty file may put the whole one in its place.
+  try {
+    await (await open(path, 'wx', 0o600)).close();
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
+    throw new ObjectExistsError('there is an object of this key', { cause: error });
+  }
+  try {
+    await rename(temporaryPath, path);
+  } catch (error) {
+    await rm(path, { force: true }).catch(() => {});
+    throw error;
   }
 }

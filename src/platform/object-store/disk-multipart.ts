@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import pLimit from 'p-limit';
 import { nullIfMissing, onDisk } from './disk-errors.ts';
-import type { DiskFiles } from './disk-files.ts';
+import type { DiskFiles, FileBody } from './disk-files.ts';
 import { InvalidPartError, LengthMismatchError, MultipartNotFoundError } from './errors.ts';
 import type { MultipartPart, PartUpload, StoredObject } from './object-store.ts';
 
@@ -40,8 +40,12 @@ export class DiskMultiparts {
     return { uploadId };
   }
 
-  async uploadPart(key: string, uploadId: string, part: PartUpload): Promise<MultipartPart> {
-    const { partNumber, body, sizeBytes, signal } = part;
+  async uploadPart(
+    key: string,
+    uploadId: string,
+    part: PartUpload & Pick<FileBody, 'onChunk' | 'check'>,
+  ): Promise<MultipartPart> {
+    const { partNumber, body, sizeBytes, signal, check } = part;
     if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > MAX_PART_NUMBER) {
       throw new TypeError('a part number is 1..10,000');
     }
@@ -49,12 +53,16 @@ export class DiskMultiparts {
     const arriving = join(folder, `${partNumber}.${randomBytes(8).toString('hex')}`);
     const md5 = createHash('md5');
     let digest = Buffer.alloc(0);
+    const onChunk = (chunk: Uint8Array): void => {
+      md5.update(chunk);
+      part.onChunk?.(chunk);
+    };
     const trailer = (): Buffer => {
       digest = md5.digest();
       return digest;
     };
     const written = await this.#orGone(key, uploadId, () =>
-      this.#files.write(arriving, { body, sizeBytes, signal, onChunk: (chunk) => md5.update(chunk), trailer }),
+      this.#files.write(arriving, { body, sizeBytes, signal, onChunk, check, trailer }),
     );
     const placed = await onDisk(() =>
       nullIfMissing(() => rename(arriving, join(folder, String(partNumber))).then(() => true)),

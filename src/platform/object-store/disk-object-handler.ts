@@ -3,18 +3,37 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { negotiateContent } from './content-negotiation.ts';
 import type { DiskObjectStore } from './disk-object-store.ts';
-import type { ObjectAccess } from './disk-presign.ts';
+import type { GetAccess, PutAccess } from './disk-presign.ts';
 import {
+  ChecksumMismatchError,
   LengthMismatchError,
   MultipartNotFoundError,
+  ObjectExistsError,
   ObjectNotFoundError,
   StoreFullError,
   StoreUnavailableError,
 } from './errors.ts';
+import { signedHeaders } from './signed-headers.ts';
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
-type GetAccess = Extract<ObjectAccess, { method: 'GET' }>;
-type PutAccess = Extract<ObjectAccess, { method: 'PUT' }>;
+
+/** What the handler tells to others. */
+export interface DiskObjectHandlerOptions {
+  /** Gets what a client does not: the causes of answers of 500 and above. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+  /**
+   * Gets each whole object (no part) that a signed PUT has stored, with the hex SHA-256 of the bytes as they came,
+   * before the client is answered. What it throws is a 500, and the object stays; a repeated PUT tells again.
+   */
+  readonly onStored?: ((stored: StoredByUrl) => Promise<void>) | undefined;
+}
+
+/** An object that came by a signed URL. */
+export interface StoredByUrl {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
 
 const DRAIN_BYTES = 256 * 1024;
 
@@ -26,6 +45,7 @@ const REFUSALS = {
   NoSuchUpload: { status: 404, message: 'There is no such multipart upload' },
   MethodNotAllowed: { status: 405, message: 'The URL knows GET, HEAD and PUT' },
   PreconditionFailed: { status: 412, message: 'A precondition of the request does not hold' },
+  BadDigest: { status: 400, message: 'The SHA-256 of the body is not the one that the URL was signed for' },
   InvalidRange: { status: 416, message: 'The range lies outside the object' },
   IncompleteBody: { status: 400, message: 'The body is shorter than announced' },
   InternalError: { status: 500, message: 'Something went wrong here' },
@@ -37,10 +57,12 @@ type RefusalCode = keyof typeof REFUSALS;
 
 /**
  * Answers the URLs that the disk store signs: GET and HEAD (with ranges and preconditions) and PUT of exactly the
- * signed length and type. Mount it where `/objects/` arrives; it answers every request and never rejects.
- * `onError` gets what a client does not: the causes of answers of 500 and above.
+ * signed length, type and SHA-256. Mount it where `/objects/` arrives; it answers every request and never rejects.
  */
-export function createDiskObjectHandler(store: DiskObjectStore, onError: (error: unknown) => void = () => {}): Handler {
+export function createDiskObjectHandler(
+  store: DiskObjectStore,
+  { onError, onStored }: DiskObjectHandlerOptions = {},
+): Handler {
   return async (req, res) => {
     res.setHeader('x-content-type-options', 'nosniff');
     // Stored content never runs as part of this origin, whatever type it was signed with.
@@ -55,10 +77,10 @@ export function createDiskObjectHandler(store: DiskObjectStore, onError: (error:
       if (!signed.ok)
         return await refuse(req, res, signed.reason === 'expired' ? 'AccessDenied' : 'SignatureDoesNotMatch');
       if (signed.access.method === 'GET') await sendObject(store, signed.access, req, res);
-      else await receiveObject(store, signed.access, req, res);
+      else await receiveObject({ store, onStored }, signed.access, req, res);
     } catch (error) {
       const code = refusalOf(error);
-      if (REFUSALS[code].status >= 500 && !req.socket.destroyed) onError(error);
+      if (REFUSALS[code].status >= 500 && !req.socket.destroyed) onError?.(error);
       // Too late for a status: the cut connection is the only honest answer.
       if (res.headersSent || req.socket.destroyed) res.destroy();
       else await refuse(req, res, code);
@@ -99,20 +121,17 @@ async function sendObject(
 }
 
 async function receiveObject(
-  store: DiskObjectStore,
+  { store, onStored }: { readonly store: DiskObjectStore } & Pick<DiskObjectHandlerOptions, 'onStored'>,
   access: PutAccess,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
   // No other length gets past this line, so the body cannot be longer: Node's parser ends it at Content-Length.
-  const lengthMatches = req.headers['content-length'] === String(access.sizeBytes);
-  const typeMatches = access.contentType === null || req.headers['content-type'] === access.contentType;
-  if (!lengthMatches || !typeMatches) return refuse(req, res, 'SignatureDoesNotMatch');
-  const { key, sizeBytes, part } = access;
-  const stored = part
-    ? await store.uploadPart(key, part.uploadId, { partNumber: part.partNumber, body: req, sizeBytes })
-    : await store.put(key, req, { contentType: access.contentType ?? 'application/octet-stream', sizeBytes });
-  res.setHeader('etag', `"${stored.etag}"`);
+  const isAsSigned = Object.entries(signedHeaders(access)).every(([name, value]) => req.headers[name] === value);
+  if (!isAsSigned) return refuse(req, res, 'SignatureDoesNotMatch');
+  const { etag, sizeBytes, sha256 } = await store.receive(access, req);
+  if (!access.part && sha256 !== null) await onStored?.({ key: access.key, sizeBytes, sha256 });
+  res.setHeader('etag', `"${etag}"`);
   res.statusCode = 200;
   res.end();
 }
@@ -121,6 +140,8 @@ function refusalOf(error: unknown): RefusalCode {
   if (error instanceof ObjectNotFoundError) return 'NoSuchKey';
   if (error instanceof MultipartNotFoundError) return 'NoSuchUpload';
   if (error instanceof LengthMismatchError) return 'IncompleteBody';
+  if (error instanceof ChecksumMismatchError) return 'BadDigest';
+  if (error instanceof ObjectExistsError) return 'PreconditionFailed';
   if (error instanceof StoreFullError) return 'InsufficientStorage';
   if (error instanceof StoreUnavailableError) return 'ServiceUnavailable';
   return 'InternalError';

@@ -1,11 +1,12 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer, request } from 'node:http';
+import { createServer, request, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { onDisk } from './disk-errors.ts';
-import { createDiskObjectHandler } from './disk-object-handler.ts';
+import { createDiskObjectHandler, type StoredByUrl } from './disk-object-handler.ts';
 import { createDiskObjectStore, type DiskObjectStore } from './disk-object-store.ts';
 import { MultipartNotFoundError, StoreFullError, StoreUnavailableError } from './errors.ts';
 
@@ -61,13 +62,17 @@ it('names what the system refuses', async () => {
   await expect(onDisk(() => Promise.reject(new TypeError('bug')))).rejects.toThrow(TypeError);
 });
 
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return `http://127.0.0.1:${address && typeof address === 'object' ? address.port : 0}`;
+}
+
 describe('the handler of signed URLs', () => {
   const server = createServer((req, res) => void createDiskObjectHandler(store)(req, res));
   let publicOrigin = '';
   beforeAll(async () => {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    publicOrigin = `http://127.0.0.1:${address && typeof address === 'object' ? address.port : 0}`;
+    publicOrigin = await listen(server);
   });
   afterAll(() => void server.close().closeAllConnections());
 
@@ -90,6 +95,48 @@ describe('the handler of signed URLs', () => {
     });
     const deleted = await fetch(`${publicOrigin}/objects/h/a`, { method: 'DELETE' });
     expect([deleted.status, deleted.headers.get('allow')]).toEqual([405, 'GET, HEAD, PUT']);
+  });
+
+  it('tells of a whole object before it answers, and of no part', async () => {
+    const stored: StoredByUrl[] = [];
+    const told = createServer(
+      (req, res) => void createDiskObjectHandler(store, { onStored: async (one) => void stored.push(one) })(req, res),
+    );
+    const origin = await listen(told);
+    const put = async (signed: { url: string; headers: object }) =>
+      fetch(signed.url.replace(publicOrigin, origin), {
+        method: 'PUT',
+        body: 'hello',
+        headers: { 'content-type': contentType },
+      });
+    expect((await put(await signPut(5))).status).toBe(200);
+    expect(stored).toEqual([{ key: 'h/a', sizeBytes: 5, sha256: createHash('sha256').update('hello').digest('hex') }]);
+    const { uploadId } = await store.createMultipart('h/a', { contentType });
+    const part = { uploadId, partNumber: 1, sizeBytes: 5, expiresInSeconds: 60, publicOrigin };
+    expect((await put(await store.presignPart('h/a', part))).status).toBe(200);
+    expect((await put(await signPut(4))).status).toBe(403);
+    expect(stored).toHaveLength(1);
+    await store.discard('h/a');
+    told.close().closeAllConnections();
+  });
+
+  it('answers 500 when nobody could be told, and keeps the object', async () => {
+    const failure = new Error('the database is away');
+    const errors: unknown[] = [];
+    const options = { onError: (error: unknown) => void errors.push(error), onStored: () => Promise.reject(failure) };
+    const failing = createServer((req, res) => void createDiskObjectHandler(store, options)(req, res));
+    const origin = await listen(failing);
+    const { url, headers } = await signPut(5);
+    const response = await fetch(url.replace(publicOrigin, origin), {
+      method: 'PUT',
+      body: 'hello',
+      headers: { 'content-type': headers['content-type'] ?? '' },
+    });
+    expect(response.status).toBe(500);
+    expect(errors).toEqual([failure]);
+    expect((await store.head('h/a'))?.sizeBytes).toBe(5);
+    await store.discard('h/a');
+    failing.close().closeAllConnections();
   });
 
   it('answers HEAD and GET of an empty object, ranges and all', async () => {
@@ -149,10 +196,7 @@ describe('the handler of signed URLs', () => {
       req.url = '/h/mounted';
       void createDiskObjectHandler(store)(Object.assign(req, { originalUrl }), res);
     });
-    await new Promise<void>((resolve) => mounted.listen(0, '127.0.0.1', resolve));
-    const address = mounted.address();
-    const port = address && typeof address === 'object' ? address.port : 0;
-    const response = await fetch(url.replace(publicOrigin, `http://127.0.0.1:${port}`));
+    const response = await fetch(url.replace(publicOrigin, await listen(mounted)));
     expect(await response.text()).toBe('x');
     mounted.close().closeAllConnections();
   });

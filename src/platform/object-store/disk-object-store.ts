@@ -6,11 +6,13 @@ import { addAbortSignal, Readable } from 'node:stream';
 import pLimit from 'p-limit';
 import type { Clock } from '../clock/clock.ts';
 import { ByteBudget } from './byte-budget.ts';
+import { DiskAppends } from './disk-append.ts';
 import { nullIfMissing, onDisk, systemErrorCode } from './disk-errors.ts';
 import { DiskFiles, diskEtag } from './disk-files.ts';
 import { listDisk } from './disk-list.ts';
 import { DiskMultiparts } from './disk-multipart.ts';
-import { DiskPresigner, type SignedAccess } from './disk-presign.ts';
+import { DiskPresigner, type PutAccess, type SignedAccess } from './disk-presign.ts';
+import { type ReceivedBody, receiveBody } from './disk-receive.ts';
 import { InvalidRangeError, ObjectNotFoundError } from './errors.ts';
 import type { ByteRange, DeleteOutcome, GetOptions, ObjectHead, ObjectStore, OpenedObject } from './object-store.ts';
 
@@ -37,6 +39,8 @@ export interface DiskObjectStore extends ObjectStore {
   readonly kind: 'disk';
   /** The access that a signed URL's path and query give, or why it gives none; see `DiskPresigner.verify`. */
   verify(method: 'GET' | 'PUT', pathAndQuery: string): SignedAccess;
+  /** Stores the body of a PUT by a signed URL; see `receiveBody`. */
+  receive(access: PutAccess, body: Readable): Promise<ReceivedBody>;
   /** Temporary files and open multiparts, of all keys: 0 when nothing is under way or left behind. */
   countTemporary(): Promise<number>;
 }
@@ -50,6 +54,7 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
   const files = new DiskFiles(options.directory);
   await onDisk(() => mkdir(files.temporaryRoot, { recursive: true, mode: 0o700 }));
   const multiparts = new DiskMultiparts(files, options.minPartBytes);
+  const appends = new DiskAppends(files);
   const presigner = new DiskPresigner(options.signingKey, options.clock);
   const wideChunks = new ByteBudget(WIDE_STREAMS * WIDE_CHUNK_BYTES);
 
@@ -69,7 +74,7 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
     async head(key) {
       const path = files.objectPath(key);
       const stats = await onDisk(() => nullIfMissing(() => stat(path, { bigint: true })));
-      return stats?.isFile() ? toHead(key, stats) : null;
+      return stats?.isFile() ? { ...toHead(key, stats), sha256: null } : null;
     },
 
     deleteMany: (keys) => deleteMany(files, keys),
@@ -96,6 +101,12 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
     completeMultipart: (key, uploadId, parts) => multiparts.complete(key, uploadId, parts),
     abortMultipart: (key, uploadId) => multiparts.abort(key, uploadId),
 
+    createAppend: (key) => appends.create(key),
+    appendedBytes: (key, uploadId) => appends.appendedBytes(key, uploadId),
+    append: (key, uploadId, part) => appends.append(key, uploadId, part),
+    completeAppend: (key, uploadId, sizeBytes) => appends.complete(key, uploadId, sizeBytes),
+    truncateAppend: (key, uploadId, offset) => appends.truncate(key, uploadId, offset),
+
     async discard(key) {
       const path = files.objectPath(key);
       const prefix = files.temporaryPrefix(key);
@@ -115,15 +126,21 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
       const access = { method: 'GET', key, contentType, contentDisposition: contentDisposition ?? null } as const;
       return presigner.presign(access, expiresInSeconds, publicOrigin);
     },
-    async presignPut(key, { expiresInSeconds, sizeBytes, contentType, publicOrigin }) {
-      const access = { method: 'PUT', key, sizeBytes, contentType, part: null } as const;
+    async presignPut(key, { expiresInSeconds, sizeBytes, contentType, publicOrigin, ...options }) {
+      const { sha256 = null, createOnly = false } = options;
+      const access = { method: 'PUT', key, sizeBytes, contentType, sha256, createOnly, part: null } as const;
       return presigner.presign(access, expiresInSeconds, publicOrigin);
     },
-    async presignPart(key, { expiresInSeconds, sizeBytes, uploadId, partNumber, publicOrigin }) {
-      const access = { method: 'PUT', key, sizeBytes, contentType: null, part: { uploadId, partNumber } } as const;
+    async presignPart(key, { expiresInSeconds, sizeBytes, uploadId, partNumber, publicOrigin, sha256 = null }) {
+      const part = { uploadId, partNumber };
+      const access = { method: 'PUT', key, sizeBytes, contentType: null, sha256, createOnly: false, part } as const;
       return presigner.presign(access, expiresInSeconds, publicOrigin);
     },
 
+    // The handler of the URLs holds to both.
+    probe: async () => ({ conditionalPut: true, signedChecksum: true }),
+
+    receive: (access, body) => receiveBody({ files, multiparts }, access, body),
     verify: (method, pathAndQuery) => presigner.verify(method, pathAndQuery),
     countTemporary: async () => (await onDisk(() => readdir(files.temporaryRoot))).length,
     ping: () => onDisk(() => access(files.temporaryRoot, constants.R_OK | constants.W_OK)),

@@ -3,7 +3,16 @@ import { DiskPresigner, type ObjectAccess } from './disk-presign.ts';
 
 const start = new Date('2026-03-04T05:06:07.890Z');
 const signingKey = Buffer.alloc(32, 7);
-const put: ObjectAccess = { method: 'PUT', key: 'a/ü %.txt', sizeBytes: 5, contentType: 'text/plain', part: null };
+const put: ObjectAccess = {
+  method: 'PUT',
+  key: 'a/ü %.txt',
+  sizeBytes: 5,
+  contentType: 'text/plain',
+  sha256: null,
+  createOnly: false,
+  part: null,
+};
+const strict: ObjectAccess = { ...put, sha256: 'ab'.repeat(32), createOnly: true };
 const get: ObjectAccess = {
   method: 'GET',
   key: 'a/b',
@@ -22,11 +31,32 @@ describe('DiskPresigner', () => {
   it('reads back what it signed', () => {
     const { presigner, sign } = setUp();
     const part: ObjectAccess = { ...put, contentType: null, part: { uploadId: 'u', partNumber: 3 } };
-    for (const access of [put, get, part])
+    for (const access of [put, strict, get, part])
       expect(presigner.verify(access.method, sign(access))).toEqual({ ok: true, access });
     expect(presigner.presign(put, 60, 'https://pockity.test').url).toMatch(
       /^https:\/\/pockity\.test\/objects\/a\/%C3%BC%20%25\.txt\?/,
     );
+  });
+
+  it('names what the client must send, and signs it', () => {
+    const { presigner, sign } = setUp();
+    expect(presigner.presign(strict, 60, 'https://pockity.test').headers).toEqual({
+      'content-length': '5',
+      'content-type': 'text/plain',
+      'x-amz-checksum-sha256': Buffer.alloc(32, 0xab).toString('base64'),
+      'if-none-match': '*',
+    });
+    const url = sign(strict);
+    for (const changed of [
+      url.replace('sha256=ab', 'sha256=ac'),
+      url.replace(/&sha256=\w+/, ''),
+      url.replace('&createOnly=true', ''),
+    ]) {
+      expect(presigner.verify('PUT', changed)).toEqual({ ok: false, reason: 'invalid' });
+    }
+    for (const sha256 of ['', 'AB'.repeat(32), 'ab'.repeat(31)]) {
+      expect(() => presigner.presign({ ...strict, sha256 }, 60, 'https://pockity.test')).toThrow(TypeError);
+    }
   });
 
   it('holds until its last second', () => {

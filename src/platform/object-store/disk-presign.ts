@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock/clock.ts';
 import { assertObjectKey } from './object-key.ts';
 import type { PresignedRequest } from './object-store.ts';
+import { signedHeaders } from './signed-headers.ts';
 
 const PATH = '/objects/';
 const MAX_EXPIRY_SECONDS = 604_800;
@@ -24,9 +25,16 @@ export type ObjectAccess =
       readonly sizeBytes: number;
       /** The exact Content-Type of the request; null where any will do, as for parts. */
       readonly contentType: string | null;
+      /** Hex SHA-256 of the body; null where it may be any. */
+      readonly sha256: string | null;
+      /** Only where there is no object of this key yet. */
+      readonly createOnly: boolean;
       /** The part of an open multipart upload that the body becomes, or null for an object. */
       readonly part: { readonly uploadId: string; readonly partNumber: number } | null;
     };
+
+export type GetAccess = Extract<ObjectAccess, { method: 'GET' }>;
+export type PutAccess = Extract<ObjectAccess, { method: 'PUT' }>;
 
 /** A signed URL's access, or why it gives none. */
 export type SignedAccess =
@@ -60,13 +68,7 @@ export class DiskPresigner {
     return {
       method: access.method,
       url: `${publicOrigin.replace(/\/+$/, '')}${PATH}${path}?${query}`,
-      headers:
-        access.method === 'PUT'
-          ? {
-              'content-length': String(access.sizeBytes),
-              ...(access.contentType === null ? {} : { 'content-type': access.contentType }),
-            }
-          : {},
+      headers: access.method === 'PUT' ? signedHeaders(access) : {},
       expiresAt: new Date(expiresAtSeconds * 1000),
     };
   }
@@ -102,6 +104,8 @@ function toQuery(access: ObjectAccess, expiresAtSeconds: number): URLSearchParam
     return query;
   }
   query.set('size', String(access.sizeBytes));
+  if (access.sha256 !== null) query.set('sha256', access.sha256);
+  if (access.createOnly) query.set('createOnly', 'true');
   if (access.part) {
     query.set('uploadId', access.part.uploadId);
     query.set('partNumber', String(access.part.partNumber));
@@ -118,7 +122,15 @@ function fromQuery(method: 'GET' | 'PUT', key: string, query: URLSearchParams): 
   }
   const uploadId = query.get('uploadId');
   const part = uploadId === null ? null : { uploadId, partNumber: Number(query.get('partNumber')) };
-  return { method, key, sizeBytes: Number(query.get('size')), contentType, part };
+  return {
+    method,
+    key,
+    sizeBytes: Number(query.get('size')),
+    contentType,
+    sha256: query.get('sha256'),
+    createOnly: query.has('createOnly'),
+    part,
+  };
 }
 
 function decodeKey(path: string): string | null {

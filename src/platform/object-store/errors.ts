@@ -23,6 +23,16 @@ export class LengthMismatchError extends Error {
   override readonly name = 'LengthMismatchError';
 }
 
+/** The body is not the one whose checksum was signed. */
+export class ChecksumMismatchError extends Error {
+  override readonly name = 'ChecksumMismatchError';
+}
+
+/** There is an object of this key already, and only a new one was permitted. */
+export class ObjectExistsError extends Error {
+  override readonly name = 'ObjectExistsError';
+}
+
 /** A part named in a completion is absent, has another etag, or is too small. */
 export class InvalidPartError extends Error {
   override readonly name = 'InvalidPartError';
@@ -36,4 +46,20 @@ export class MultipartNotFoundError extends Error {
 /** The range begins past the end of the object. */
 export class InvalidRangeError extends Error {
   override readonly name = 'InvalidRangeError';
+}
+
+/** What is durable of an appendable upload does not end where the caller thinks. */
+export class OffsetMismatchError extends Error {
+  override readonly name = 'OffsetMismatchError';
+  /** What is durable; null where another append is under way and nobody can say. */
+  readonly durableBytes: number | null;
+  constructor(message: string, durableBytes: number | null) {
+    super(message);
+    this.durableBytes = durableBytes;
+  }
+}
+
+/** The bytes to cut off have become a part of a multipart upload, which S3 cannot take back. */
+export class TruncationImpossibleError extends Error {
+  override readonly name = 'TruncationImpossibleError';
 }

@@ -1,7 +1,7 @@
 const MAX_KEY_BYTES = 1024;
 const MAX_SEGMENT_BYTES = 255;
 
-/** The folder of the disk store that holds what is not an object yet; no key may begin with it. */
+/** The folder of either store that holds what is not an object yet; no key may begin with it. */
 export const TEMPORARY_FOLDER = '.tmp';
 
 /**

@@ -7,6 +7,8 @@ export interface ObjectHead {
   /** The store's own validator, without quotes; opaque. */
   readonly etag: string;
   readonly lastModified: Date;
+  /** Hex SHA-256 of the whole object where the store keeps one; only `head` asks for it. */
+  readonly sha256?: string | null | undefined;
 }
 
 /** What a write has left in the store. */
@@ -79,6 +81,10 @@ export interface PresignPutOptions {
   readonly sizeBytes: number;
   /** Signed: another content type is refused. */
   readonly contentType: string;
+  /** Hex; signed: another body is refused by a store whose `probe` says `signedChecksum`. */
+  readonly sha256?: string | undefined;
+  /** Signed: where there is an object of this key the answer is 412, by a store whose `probe` says `conditionalPut`. */
+  readonly createOnly?: boolean | undefined;
   readonly publicOrigin: string;
 }
 
@@ -88,9 +94,19 @@ export interface PresignPartOptions {
   readonly partNumber: number;
   /** Signed: a part of another length is refused. */
   readonly sizeBytes: number;
+  /** Hex; signed: see `PresignPutOptions`. */
+  readonly sha256?: string | undefined;
   /** 1..604,800 */
   readonly expiresInSeconds: number;
   readonly publicOrigin: string;
+}
+
+/** What the store was seen to do with presigned PUTs. */
+export interface StoreCapabilities {
+  /** `createOnly` holds: a second PUT is refused and the first content stays. */
+  readonly conditionalPut: boolean;
+  /** `sha256` holds: a body that differs from it is refused. */
+  readonly signedChecksum: boolean;
 }
 
 /** One part on its way in. */
@@ -101,6 +117,24 @@ export interface PartUpload {
   /** The exact length; `LengthMismatchError` when the body differs. */
   readonly sizeBytes: number;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What comes in by one request of an appendable upload. */
+export interface AppendedBody {
+  /** Must be what is durable so far. */
+  readonly offset: number;
+  readonly body: Readable;
+  /** The size that the object will have, where it is known: spares the last bytes, and small requests, a detour on S3. */
+  readonly totalBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What an append has made durable. */
+export interface Appended {
+  /** All that is durable now. */
+  readonly offset: number;
+  /** Why the body ended before its end: its own error, or the reason of the signal. */
+  readonly broken: Error | null;
 }
 
 /**
@@ -145,12 +179,45 @@ export interface ObjectStore {
   ): Promise<StoredObject>;
   /** Idempotent: an unknown upload is fine. */
   abortMultipart(key: string, uploadId: string): Promise<void>;
-  /** Removes whatever an interrupted put or multipart of `key` may have left (temporary files, open multiparts) and the object itself. */
+  /**
+   * Begins an object that grows by requests; nothing is served under `key` before `completeAppend`. Whatever becomes of
+   * it, `discard` removes it. The caller sees to it that the calls of one upload come one after the other; two appends
+   * at once are `OffsetMismatchError` or, on S3, may end the upload: they never make an object of mixed bytes.
+   */
+  createAppend(key: string, options: { readonly contentType: string }): Promise<{ readonly uploadId: string }>;
+  /** Bytes that are durable so far, also after a kill in the middle. `MultipartNotFoundError` */
+  appendedBytes(key: string, uploadId: string): Promise<number>;
+  /**
+   * Takes `body` in behind what is durable, which must be `offset` (`OffsetMismatchError`), and answers once it is
+   * durable. A body that breaks off, or an abort, is an answer and no error: what had come by then is kept. When the
+   * store fails, it throws, and `appendedBytes` tells how far it came. Memory is bounded whatever the length.
+   */
+  append(key: string, uploadId: string, part: AppendedBody): Promise<Appended>;
+  /**
+   * Makes the object of all bytes, which must be `sizeBytes` (`OffsetMismatchError`). A second completion is
+   * `MultipartNotFoundError`; `head` then tells whether it was done. Copies nothing on disk, less than a part on S3.
+   */
+  completeAppend(key: string, uploadId: string, sizeBytes: number): Promise<StoredObject>;
+  /**
+   * Cuts what is durable back to `offset`; beyond it is `OffsetMismatchError`. On S3 only what has not yet become a
+   * part can be cut off, else `TruncationImpossibleError`: a body that may have to be taken back is held first (see
+   * `PartBuffer`) and appended once it has proved right.
+   */
+  truncateAppend(key: string, uploadId: string, offset: number): Promise<void>;
+  /**
+   * Removes whatever an interrupted put, multipart or append of `key` may have left (temporary files, open multiparts,
+   * tails of appends) and the object itself.
+   */
   discard(key: string): Promise<void>;
   presignGet(key: string, options: PresignGetOptions): Promise<PresignedRequest>;
   presignPut(key: string, options: PresignPutOptions): Promise<PresignedRequest>;
   /** A PUT of one part of an open multipart upload; the answer's ETag header names the part in the completion. */
   presignPart(key: string, options: PresignPartOptions): Promise<PresignedRequest>;
+  /**
+   * Tries presigned PUTs on small objects below `probes/`, which it removes; for the start of a process, and to be
+   * remembered. What the store refuses altogether counts as not held. `StoreUnavailableError`
+   */
+  probe(): Promise<StoreCapabilities>;
   /** Cheap proof that the store answers; throws `StoreUnavailableError`. */
   ping(): Promise<void>;
   close(): Promise<void>;

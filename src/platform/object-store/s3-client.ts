@@ -28,8 +28,10 @@ export interface S3Clients {
   readonly main: S3Client;
   /** For reading content: watches no idle socket, since a reader who pauses makes one; see `guardBody`. */
   readonly reader: S3Client;
-  /** Only signs. */
+  /** Only signs, for the public endpoint. */
   readonly signer: S3Client;
+  /** Only signs, for the endpoint that this process itself uses: clients may reach another that it does not. */
+  readonly ownSigner: S3Client;
   readonly idleTimeoutMs: number;
   close(): void;
 }
@@ -57,19 +59,21 @@ export function createS3Clients(options: S3ConnectionOptions): S3Clients {
     });
   const main = create(idleTimeoutMs);
   const reader = create(0);
-  const signer = create(idleTimeoutMs, {
-    ...(options.publicEndpoint === undefined ? {} : { endpoint: options.publicEndpoint }),
-    // The checksum of a body that is not there would be signed otherwise, and no client's body has it.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-  });
+  // The checksum of a body that is not there would be signed otherwise, and no client's body has it.
+  const signing = { requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED' } as const;
+  const ownSigner = create(idleTimeoutMs, signing);
+  const signer =
+    options.publicEndpoint === undefined
+      ? ownSigner
+      : create(idleTimeoutMs, { ...signing, endpoint: options.publicEndpoint });
   return {
     main,
     reader,
     signer,
+    ownSigner,
     idleTimeoutMs,
     close: () => {
-      for (const client of [main, reader, signer]) client.destroy();
+      for (const client of [main, reader, signer, ownSigner]) client.destroy();
       httpAgent.destroy();
       httpsAgent.destroy();
     },

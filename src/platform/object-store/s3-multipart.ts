@@ -73,9 +73,10 @@ export class S3Multiparts {
     return { partNumber, etag: bareEtag(output.ETag), sizeBytes };
   }
 
-  async listParts(key: string, uploadId: string): Promise<readonly MultipartPart[]> {
+  /** Only those above `afterPartNumber` where it is given. */
+  async listParts(key: string, uploadId: string, afterPartNumber = 0): Promise<readonly MultipartPart[]> {
     const parts: MultipartPart[] = [];
-    let marker: string | undefined;
+    let marker = afterPartNumber === 0 ? undefined : String(afterPartNumber);
     do {
       const input = {
         ...this.#at(key),

@@ -15,12 +15,16 @@ afterEach(async () => {
 });
 
 /** A store whose server answers as the test says: what a real one cannot be made to do. */
-async function storeOn(handler: RequestListener, checksums: Checksums = 'when_required'): Promise<S3ObjectStore> {
+async function storeOn(
+  handler: RequestListener,
+  checksums: Checksums = 'when_required',
+  publicEndpoint?: string,
+): Promise<S3ObjectStore> {
   const server = createServer(handler).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (!address || typeof address === 'string') throw new Error('no port');
-  const store = connect(`http://127.0.0.1:${address.port}`, checksums);
+  const store = connect(`http://127.0.0.1:${address.port}`, checksums, publicEndpoint);
   cleanups.push(async () => {
     server.close();
     server.closeAllConnections();
@@ -28,11 +32,16 @@ async function storeOn(handler: RequestListener, checksums: Checksums = 'when_re
   return store;
 }
 
-function connect(endpoint: string, checksums: Checksums = 'when_required'): S3ObjectStore {
+function connect(
+  endpoint: string,
+  checksums: Checksums = 'when_required',
+  publicEndpoint: string | undefined = undefined,
+): S3ObjectStore {
   const store = createS3ObjectStore({
     bucket: 'b',
     region: 'us-east-1',
     endpoint,
+    publicEndpoint,
     forcePathStyle: true,
     checksums,
     credentials: { accessKeyId: 'a', secretAccessKey: 's' },
@@ -92,13 +101,60 @@ describe('a store that refuses', () => {
   });
 });
 
+it('tells the SHA-256 of an object where the store keeps it of the whole', async () => {
+  const sha256 = 'ab'.repeat(32);
+  const base64 = Buffer.from(sha256, 'hex').toString('base64');
+  for (const [kept, expected] of [
+    [base64, sha256],
+    [`${base64}-2`, null],
+    [null, null],
+  ] as const) {
+    const store = await storeOn((req, res) => {
+      expect(req.headers['x-amz-checksum-mode']).toBe('ENABLED');
+      if (kept !== null) res.setHeader('x-amz-checksum-sha256', kept);
+      res.writeHead(200, { etag: '"e"', 'content-length': '1' }).end();
+    });
+    expect(await store.head('k')).toMatchObject({ sizeBytes: 1, sha256: expected });
+  }
+});
+
+describe('presigned URLs', () => {
+  const options = { expiresInSeconds: 60, sizeBytes: 1, contentType, publicOrigin: 'http://not-used.test' };
+
+  it('point at the public endpoint where there is one', async () => {
+    const own = await connect('http://own.test').presignPut('k', options);
+    expect(own.url).toMatch(/^http:\/\/own\.test\/b\/k\?/);
+    const shown = await connect('http://own.test', 'when_supported', 'https://public.test').presignPut('k', options);
+    expect(shown.url).toMatch(/^https:\/\/public\.test\/b\/k\?/);
+  });
+
+  it('sign every header that the client must send', async () => {
+    const strict = { ...options, sha256: 'ab'.repeat(32), createOnly: true };
+    const { url, headers } = await connect('http://own.test').presignPut('k', strict);
+    const signed = new URL(url).searchParams.get('X-Amz-SignedHeaders')?.split(';');
+    expect(signed).toEqual(['host', ...Object.keys(headers)].sort());
+    expect(Object.keys(headers)).toEqual(expect.arrayContaining(['x-amz-checksum-sha256', 'if-none-match']));
+    const part = await connect('http://own.test').presignPart('k', { ...strict, uploadId: 'u', partNumber: 1 });
+    expect(Object.keys(part.headers)).toEqual(['content-length', 'x-amz-checksum-sha256']);
+  });
+
+  it('are tried by the endpoint of this process, which may not reach the public one', async () => {
+    const store = await storeOn(refuse(403, 'AccessDenied'));
+    await expect(store.probe()).rejects.toThrow(StoreUnavailableError);
+    const accepting: RequestListener = async (req, res) => {
+      await req.toArray();
+      res.setHeader('etag', '"e"').end();
+    };
+    const beside = await storeOn(accepting, 'when_required', 'http://127.0.0.1:1');
+    expect(await beside.probe()).toEqual({ conditionalPut: false, signedChecksum: false });
+  });
+});
+
 describe('a store that is gone or stuck', () => {
   it('is unavailable when nobody listens', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    server.close();
-    const store = connect(`http://127.0.0.1:${address && typeof address === 'object' ? address.port : 1}`);
+    // A free port would soon be somebody else's; this one (tcpmux) is nobody's.
+    const store = connect('http://127.0.0.1:1');
+    await expect(store.probe()).rejects.toThrow(StoreUnavailableError);
     await expect(store.ping()).rejects.toThrow(StoreUnavailableError);
     await expect(store.head('k')).rejects.toThrow(StoreUnavailableError);
     await expect(store.put('k', new PassThrough().end('x'), { contentType, sizeBytes: 1 })).rejects.toThrow(

@@ -12,8 +12,9 @@ import {
 import type { Clock } from '../clock/clock.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { ObjectNotFoundError, StoreUnavailableError } from './errors.ts';
-import { assertKeyPrefix, assertObjectKey } from './object-key.ts';
+import { assertKeyPrefix, assertObjectKey, TEMPORARY_FOLDER } from './object-key.ts';
 import type {
+  ByteRange,
   DeleteOutcome,
   GetOptions,
   ObjectHead,
@@ -21,15 +22,18 @@ import type {
   ObjectStore,
   OpenedObject,
 } from './object-store.ts';
+import { S3Appends, tailKey } from './s3-append.ts';
 import { guardBody } from './s3-body-guard.ts';
 import { createS3Clients, type S3Clients, type S3ConnectionOptions } from './s3-client.ts';
 import { onS3 } from './s3-errors.ts';
 import { bareEtag, S3Multiparts } from './s3-multipart.ts';
 import { S3Presigner } from './s3-presign.ts';
+import { probeS3 } from './s3-probe.ts';
 import { S3Puts } from './s3-put.ts';
 
 const DEFAULT_BUFFER_BYTES = 64 * 1024 * 1024;
 const MAX_DELETE_KEYS = 1000;
+const SHA256_BASE64 = /^[A-Za-z0-9+/]{43}=$/;
 const PING_TIMEOUT_MS = 3_000;
 
 /** What the S3 store needs. */
@@ -48,7 +52,7 @@ export interface S3ObjectStoreOptions extends S3ConnectionOptions {
 /** The S3 store, with what only its tests ask for. */
 export interface S3ObjectStore extends ObjectStore {
   readonly kind: 's3';
-  /** Open multipart uploads in the bucket: 0 when nothing is under way or left behind. */
+  /** Open multipart uploads and tails of appends in the bucket: 0 when nothing is under way or left behind. */
   countTemporary(): Promise<number>;
 }
 
@@ -61,13 +65,15 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
   const budget = options.bufferBudget ?? new ByteBudget(DEFAULT_BUFFER_BYTES);
   const buffers = { budget, spoolDirectory: options.spoolDirectory ?? tmpdir() };
   const puts = new S3Puts(main, bucket, { multiparts, buffers });
+  const open = (key: string, range: ByteRange): Promise<OpenedObject> => openObject(clients, bucket, key, { range });
+  const appends = new S3Appends(main, bucket, { multiparts, buffers, open });
   const presigner = new S3Presigner(clients.signer, bucket, options.clock);
   const checked = (key: string): string => {
     assertObjectKey(key);
     return key;
   };
 
-  return {
+  const store: S3ObjectStore = {
     kind: 's3',
     put: async (key, body, putOptions) => puts.put(checked(key), body, putOptions),
     get: async (key, getOptions) => openObject(clients, bucket, checked(key), getOptions),
@@ -81,14 +87,27 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
     completeMultipart: async (key, uploadId, parts) => multiparts.complete(checked(key), uploadId, parts),
     abortMultipart: async (key, uploadId) => multiparts.abort(checked(key), uploadId),
 
+    createAppend: async (key, { contentType }) => multiparts.create(checked(key), contentType),
+    appendedBytes: async (key, uploadId) => appends.appendedBytes(checked(key), uploadId),
+    append: async (key, uploadId, part) => appends.append(checked(key), uploadId, part),
+    completeAppend: async (key, uploadId, sizeBytes) => appends.complete(checked(key), uploadId, sizeBytes),
+    truncateAppend: async (key, uploadId, offset) => appends.truncate(checked(key), uploadId, offset),
+
     async discard(key) {
       for (const { uploadId } of await multiparts.listOpen(checked(key))) await multiparts.abort(key, uploadId);
-      await onS3(key, () => main.send(new DeleteObjectCommand({ Bucket: bucket, Key: key })));
+      for (const Key of [tailKey(key), key]) {
+        await onS3(key, () => main.send(new DeleteObjectCommand({ Bucket: bucket, Key })));
+      }
     },
 
     presignGet: async (key, presignOptions) => presigner.get(checked(key), presignOptions),
     presignPut: async (key, presignOptions) => presigner.put(checked(key), presignOptions),
     presignPart: async (key, presignOptions) => presigner.part(checked(key), presignOptions),
+
+    async probe() {
+      const own = new S3Presigner(clients.ownSigner, bucket, options.clock);
+      return probeS3(store, (key, put) => own.put(key, put));
+    },
 
     async ping() {
       try {
@@ -100,9 +119,14 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
       }
     },
 
-    countTemporary: async () => (await multiparts.listOpen()).length,
+    async countTemporary() {
+      let tails = 0;
+      for await (const _ of listBucket(main, bucket, `${TEMPORARY_FOLDER}/`)) tails += 1;
+      return tails + (await multiparts.listOpen()).length;
+    },
     close: async () => clients.close(),
   };
+  return store;
 }
 
 async function openObject(
@@ -147,13 +171,19 @@ async function openObject(
 
 async function headObject(client: S3Client, bucket: string, key: string): Promise<ObjectHead | null> {
   try {
-    const output = await onS3(key, () => client.send(new HeadObjectCommand({ Bucket: bucket, Key: key })));
+    const command = new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' });
+    const output = await onS3(key, () => client.send(command));
     const { ContentLength: sizeBytes = 0, LastModified: lastModified = new Date(0) } = output;
-    return { key, sizeBytes, etag: bareEtag(output.ETag), lastModified };
+    return { key, sizeBytes, etag: bareEtag(output.ETag), lastModified, sha256: toSha256(output.ChecksumSHA256) };
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return null;
     throw error;
   }
+}
+
+/** Hex; null for a composite, which is the hash of its parts' hashes with their number behind a dash. */
+function toSha256(checksum: string | undefined): string | null {
+  return checksum && SHA256_BASE64.test(checksum) ? Buffer.from(checksum, 'base64').toString('hex') : null;
 }
 
 async function deleteMany(
@@ -184,6 +214,16 @@ async function* listObjects(
   prefix: string,
 ): AsyncGenerator<ObjectListEntry, void, undefined> {
   if (prefix !== '') assertKeyPrefix(prefix);
+  for await (const entry of listBucket(client, bucket, prefix)) {
+    if (!entry.key.startsWith(`${TEMPORARY_FOLDER}/`)) yield entry;
+  }
+}
+
+async function* listBucket(
+  client: S3Client,
+  bucket: string,
+  prefix: string,
+): AsyncGenerator<ObjectListEntry, void, undefined> {
   let token: string | undefined;
   do {
     const input = { Bucket: bucket, Prefix: prefix, ...(token === undefined ? {} : { ContinuationToken: token }) };

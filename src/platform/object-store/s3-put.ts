@@ -3,21 +3,11 @@ import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { assertLength, exactLength, readChunks } from './body-chunks.ts';
 import type { MultipartPart, PutOptions, StoredObject } from './object-store.ts';
 import { PartBuffer, type PartBufferOptions } from './part-buffer.ts';
+import { partSizeBytes } from './part-sizes.ts';
+import { putBuffered, sendBufferedPart } from './s3-buffered.ts';
 import { onS3 } from './s3-errors.ts';
 import { bareEtag, MAX_SINGLE_PUT_BYTES, type S3Multiparts } from './s3-multipart.ts';
-import { sendStream, withRetries } from './s3-sending.ts';
-
-const MIB = 1024 * 1024;
-const FIRST_PART_BYTES = 8 * MIB;
-const PARTS_OF_A_SIZE = 1000;
-
-/**
- * Size of part `partNumber` (1..10,000) of a put whose length nobody knows: 8 MiB, doubling every 1000 parts. The
- * first 8 GiB stay in parts that memory can hold, and 10,000 parts reach 7.8 TiB, more than S3's 5 TiB an object.
- */
-export function partSizeBytes(partNumber: number): number {
-  return FIRST_PART_BYTES * 2 ** Math.floor((partNumber - 1) / PARTS_OF_A_SIZE);
-}
+import { sendStream } from './s3-sending.ts';
 
 /** Puts whole objects into one bucket. */
 export class S3Puts {
@@ -78,21 +68,26 @@ export class S3Puts {
     let buffer = new PartBuffer(partSizeBytes(1), this.#buffers);
     let uploadId: string | null = null;
     const parts: MultipartPart[] = [];
+    const { signal } = options;
+    const send = async (id: string): Promise<void> => {
+      const target = { key, uploadId: id, partNumber: parts.length + 1 };
+      parts.push(await sendBufferedPart(this.#multiparts, target, { buffer, signal }));
+    };
     try {
       for await (const chunk of chunks) {
         let rest = await buffer.append(chunk);
         while (rest.byteLength > 0) {
           // Only when more is known to come, so that what fits into one part never becomes a multipart upload.
           uploadId ??= (await this.#multiparts.create(key, options.contentType)).uploadId;
-          parts.push(await this.#sendPart(key, uploadId, { buffer, partNumber: parts.length + 1 }, options.signal));
+          await send(uploadId);
           await buffer.dispose();
           buffer = new PartBuffer(partSizeBytes(parts.length + 1), this.#buffers);
           rest = await buffer.append(rest);
         }
       }
       if (uploadId === null) return await this.#putBuffer(key, buffer, options);
-      parts.push(await this.#sendPart(key, uploadId, { buffer, partNumber: parts.length + 1 }, options.signal));
-      options.signal?.throwIfAborted();
+      await send(uploadId);
+      signal?.throwIfAborted();
       return await this.#multiparts.complete(key, uploadId, parts);
     } catch (error) {
       // Whatever this leaves when the store is gone too, `discard` removes.
@@ -103,33 +98,9 @@ export class S3Puts {
     }
   }
 
-  #sendPart(
-    key: string,
-    uploadId: string,
-    { buffer, partNumber }: { buffer: PartBuffer; partNumber: number },
-    signal: AbortSignal | undefined,
-  ): Promise<MultipartPart> {
-    const sizeBytes = buffer.sizeBytes;
-    return withRetries(async () => {
-      const body = buffer.read();
-      try {
-        return await this.#multiparts.uploadPart(key, uploadId, { partNumber, body, sizeBytes, signal });
-      } finally {
-        body.destroy();
-      }
-    }, signal);
-  }
-
-  #putBuffer(key: string, buffer: PartBuffer, { contentType, signal }: PutOptions): Promise<StoredObject> {
-    const sizeBytes = buffer.sizeBytes;
-    return withRetries(async () => {
-      const body = buffer.read();
-      const open = (ended: AbortSignal): AsyncIterable<Buffer> => exactLength(readChunks(body, ended), sizeBytes);
-      try {
-        return await this.#putStream(key, { open, signal }, { contentType, sizeBytes });
-      } finally {
-        body.destroy();
-      }
-    }, signal);
+  async #putBuffer(key: string, buffer: PartBuffer, { contentType, signal }: PutOptions): Promise<StoredObject> {
+    const input = { Bucket: this.#bucket, Key: key, ContentType: contentType };
+    const etag = await putBuffered(this.#client, input, { buffer, signal });
+    return { key, sizeBytes: buffer.sizeBytes, etag };
   }
 }

@@ -3,6 +3,8 @@ import { DEAD_LETTERS, notShadow, QUEUES, SCHEMA, STANDING, secondsSince } from 
 /** Of what a job carries or left, more than this is not shown. */
 export const MAX_SHOWN_BYTES = 16 * 1024;
 
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
 /** The states of pg-boss behind each of ours; dead letters come beside. */
 export const STATES_WITHIN = {
   waiting: ['created', 'retry'],
@@ -28,11 +30,15 @@ const LETTER_COLUMNS = `l.source_id AS id, l.source_name AS queue, 'failed' AS s
   l.created_on AS "completedAt", ${shown('l.source_output')} AS error, l.keep_until AS "deadUntil",
   ${micros('l.source_created_on')} AS "createdMicros"`;
 
-const LEFT_OF_JOB = `LEFT JOIN ${SCHEMA}.job j ON j.name = l.source_name AND j.id = l.source_id AND j.state = 'failed'`;
+/** By its limit looked up for each letter; else the planner may read the whole table once. */
+const LEFT_OF_JOB = `LEFT JOIN LATERAL (
+    SELECT f.retry_limit, f.start_after, f.started_on FROM ${SCHEMA}.job f
+    WHERE f.name = l.source_name AND f.id = l.source_id AND f.state = 'failed' LIMIT 1
+  ) j ON true`;
 
-/** Behind the cursor ($3 microseconds, $4 id), or from the start. */
-const behind = (createdOn: string, id: string) => `($3::int8 IS NULL OR (${createdOn}, ${id})
-  < ('epoch'::timestamptz + $3::int8 * interval '1 microsecond', $4::uuid))`;
+/** Behind the cursor ($3 microseconds, $4 id), or from the start: always a condition that the index can begin at. */
+const behind = (createdOn: string, id: string) => `(${createdOn}, ${id})
+  < (coalesce('epoch'::timestamptz + $3::int8 * interval '1 microsecond', 'infinity'), coalesce($4::uuid, '${LAST_ID}'))`;
 
 /**
  * A page of each queue and state from the index, which are then merged: a page costs the same however many jobs are kept.

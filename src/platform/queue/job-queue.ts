@@ -6,6 +6,8 @@ export interface EnqueueOptions {
   readonly startAfter?: Date;
   /** Runs before jobs of a lower number; 0 unless told. */
   readonly priority?: number;
+  /** Before the first retry, instead of what its kind sets. */
+  readonly retryDelaySeconds?: number;
 }
 
 /** One try at a job. */
@@ -25,7 +27,7 @@ export interface JobAttempt {
 export type JobHandler<Payload extends object> = (payload: Payload, attempt: JobAttempt) => Promise<void>;
 
 export interface WorkOptions {
-  /** Jobs at once in this process, each apart from the others; 4 unless told. */
+  /** Jobs at once in this process, each apart from the others; 4 unless told, 2 of a sweep. */
   readonly concurrency?: number;
 }
 

@@ -7,7 +7,7 @@ export interface JobDefinition<Payload extends object> {
   /** Before the first retry; doubles with each, with some jitter. */
   readonly retryDelaySeconds: number;
   readonly retryDelayMaxSeconds: number;
-  /** How long one run may take; then it counts as failed. A job whose process died is tried again within a minute. */
+  /** How long one run may take; then it counts as failed. A job whose process died has failed within a minute. */
   readonly expireInSeconds: number;
   /** How long a finished job stays to be looked at. */
   readonly keepSeconds: number;

@@ -8,7 +8,8 @@ import type { AnyJobDefinition, JobDefinition } from './job.ts';
 import type { JobReturner } from './job-board.ts';
 import { describeFailure } from './job-failure.ts';
 import type { EnqueueOptions, JobHandler, JobQueue, QueueRole, QueueStats, WorkOptions } from './job-queue.ts';
-import { DEAD_LETTERS, ENSURE_INDEXES, SCHEMA, STANDING, secondsSince } from './pg-boss-schema.ts';
+import { SCHEMA, STANDING, secondsSince } from './pg-boss-schema.ts';
+import { createQueues, ensureIndexes } from './pg-boss-setup.ts';
 
 export interface PgBossQueueOptions {
   readonly url: string;
@@ -20,11 +21,10 @@ export interface PgBossQueueOptions {
 }
 
 const MAX_CONNECTIONS = 3;
-const DEAD_LETTER_KEEP_SECONDS = 30 * 24 * 3600;
 const DEFAULT_CONCURRENCY = 4;
+/** One that hangs leaves room for the next; and each slot asks for jobs of its own. */
+const SWEEP_CONCURRENCY = 2;
 const DEFAULT_POLL_SECONDS = 10;
-/** A job whose process no longer says that it lives is given to another, long before its own time is up. */
-const HEARTBEAT_SECONDS = 30;
 /** The same complaint of the queue is logged once in this time: with the database away, each worker has it at each poll. */
 const COMPLAINT_EVERY_MS = 30_000;
 /** Chores of pg-boss that this product does not use (flows) or that may wait. */
@@ -77,11 +77,12 @@ export class PgBossQueue implements JobQueue, JobReturner {
     tx: Tx | null,
     job: JobDefinition<Payload>,
     payloads: readonly Payload[],
-    options: EnqueueOptions = {},
+    { retryDelaySeconds, ...options }: EnqueueOptions = {},
   ): Promise<string[]> {
     const boss = this.#started();
     if (payloads.length === 0) return [];
-    const jobs = payloads.map((data) => ({ id: newId(), data, ...options }));
+    const own = retryDelaySeconds === undefined ? options : { ...options, retryDelay: retryDelaySeconds };
+    const jobs = payloads.map((data) => ({ id: newId(), data, ...own }));
     await boss.insert(job.name, jobs, tx ? { db: fromPrisma(tx) } : {});
     return jobs.map(({ id }) => id);
   }
@@ -102,7 +103,8 @@ export class PgBossQueue implements JobQueue, JobReturner {
     options: WorkOptions = {},
   ): void {
     this.#assertBeforeStart();
-    const { concurrency = DEFAULT_CONCURRENCY } = options;
+    const usual = job.retryLimit === 0 ? SWEEP_CONCURRENCY : DEFAULT_CONCURRENCY;
+    const concurrency = options.concurrency ?? usual;
     this.#workers.push({ job, handler: handler as JobHandler<object>, concurrency });
   }
 
@@ -159,7 +161,7 @@ export class PgBossQueue implements JobQueue, JobReturner {
     try {
       await boss.start();
       await createQueues(boss, jobs);
-      await this.#ensureIndexes(boss);
+      await ensureIndexes(boss, log);
       if (role.workers) await this.#startWorkers(boss);
     } catch (error) {
       this.#boss = null;
@@ -178,15 +180,6 @@ export class PgBossQueue implements JobQueue, JobReturner {
       await boss.stop({ graceful: true, timeout: options.timeoutMs });
     } finally {
       this.#boss = null;
-    }
-  }
-
-  /** Lists work without them, only slowly: no reason not to start. */
-  async #ensureIndexes(boss: PgBoss): Promise<void> {
-    try {
-      await boss.getDb().executeSql(ENSURE_INDEXES);
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'the indexes for lists of jobs are missing; the next start tries again');
     }
   }
 
@@ -268,34 +261,5 @@ export class PgBossQueue implements JobQueue, JobReturner {
 
   #assertBeforeStart(): void {
     if (this.#boss) throw new Error('the job queue is running already');
-  }
-}
-
-/** Creating is atomic in the database; a queue that is there already is brought to what this version wants. */
-async function createQueues(boss: PgBoss, jobs: readonly AnyJobDefinition[]): Promise<void> {
-  await boss.createQueue(DEAD_LETTERS, {
-    retentionSeconds: DEAD_LETTER_KEEP_SECONDS,
-    deleteAfterSeconds: DEAD_LETTER_KEEP_SECONDS,
-  });
-  const existing = new Map((await boss.getQueues()).map((queue) => [queue.name, queue]));
-  for (const job of jobs) {
-    // A sweep comes again by itself: one that fails all day would leave nothing but letters.
-    const deadLetter = job.retryLimit > 0 ? DEAD_LETTERS : null;
-    const settings = {
-      notify: true,
-      retryLimit: job.retryLimit,
-      retryDelay: job.retryDelaySeconds,
-      retryDelayMax: job.retryDelayMaxSeconds,
-      retryBackoff: true,
-      expireInSeconds: job.expireInSeconds,
-      heartbeatSeconds: HEARTBEAT_SECONDS,
-      deleteAfterSeconds: job.keepSeconds,
-    };
-    const wanted = { ...settings, deadLetter };
-    const present = existing.get(job.name);
-    if (!present) await boss.createQueue(job.name, { ...settings, ...(deadLetter !== null && { deadLetter }) });
-    else if (Object.entries(wanted).some(([key, value]) => present[key as keyof typeof wanted] !== value)) {
-      await boss.updateQueue(job.name, wanted);
-    }
   }
 }

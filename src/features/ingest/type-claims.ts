@@ -1,0 +1,132 @@
+import mime from 'mime-types';
+import type { SeenKind } from '../../platform/sniffing/seen.ts';
+import { lastSegment } from './file-name.ts';
+
+const MARKUP: readonly SeenKind[] = ['html', 'svg', 'xml', 'php', 'script'];
+const PROGRAMS: readonly SeenKind[] = ['pe', 'elf', 'mach-o', 'java-class', 'dex', 'wasm', 'shortcut'];
+const PACKED: readonly SeenKind[] = ['gzip', 'bzip2', 'xz', 'zstd', 'tar'];
+
+/** What a type says of the bytes: they are one of these kinds, or none of those; null: nothing. */
+type Claim = { readonly only: readonly SeenKind[] } | { readonly never: readonly SeenKind[] } | null;
+
+const only = (...kinds: SeenKind[]): Claim => ({ only: kinds });
+const isText = only(...MARKUP, 'rtf');
+/** Where every kind of a family cannot be told, it is at least none of these. */
+const isHarmless: Claim = { never: [...MARKUP, ...PROGRAMS] };
+
+/** The first that matches counts. Aliases and families stand together: what one program calls by one name, another calls by another. */
+const CLAIMS: readonly (readonly [RegExp, Claim])[] = [
+  [/^application\/octet-stream$/, null],
+  [/\bsvg\b/, only(...MARKUP, 'gzip')],
+  [/^image\/(p?jpe?g)$/, only('jpeg')],
+  [/^image\/(x-|a|vnd\.mozilla\.a)?png$/, only('png')],
+  [/^image\/gif$/, only('gif')],
+  [/^image\/webp$/, only('webp')],
+  [/^image\/(x-)?(ms-)?bmp$/, only('bmp')],
+  [/^image\/(x-icon|vnd\.microsoft\.icon)$/, only('ico', 'png', 'bmp')],
+  [
+    /^image\/(tiff(-fx)?|x-(adobe-dng|nikon-nef|canon-cr2|sony-arw|olympus-orf|panasonic-rw2|fujifilm-raf))$/,
+    only('tiff'),
+  ],
+  [/^image\/(hei[cf]|avif|avc[is])(-sequence)?$|^image\/x-canon-cr3$/, only('isobmff')],
+  [/^image\/(vnd\.adobe\.photoshop|x-psd)$|^application\/(x-)?photoshop$/, only('psd')],
+  [/^image\/jp[2mx]$/, only('jp2')],
+  [/^image\/jxl$/, only('jxl')],
+  [/^audio\/(mpeg|mp3|x-mp3|x-mpeg)$/, only('id3', 'mpeg-ps')],
+  [/^audio\/(mp4|x-m4[abp])$/, only('isobmff', 'id3')],
+  [/^audio\/(x-)?(aacp?|adts)$/, only('id3', 'isobmff')],
+  [/^(audio|video|application)\/(x-)?ogg$|^audio\/(opus|vorbis|speex)$/, only('ogg')],
+  [/^audio\/(x-)?flac$/, only('flac', 'id3', 'ogg')],
+  [/^audio\/(x-|vnd\.)?(pn-)?wave?$/, only('wav', 'id3')],
+  [/^audio\/(x-)?aiff$/, only('aiff', 'id3')],
+  [/^audio\/(x-)?midi?$/, only('midi')],
+  [/^(audio|video)\/(webm|(x-)?matroska(-3d)?)$/, only('matroska')],
+  [
+    /^video\/(mp4|quicktime|x-m4v|3gpp2?|iso\.segment|x-f4v|mj2)$|^audio\/3gpp2?$|^application\/mp4$/,
+    only('isobmff', 'jp2'),
+  ],
+  [/^video\/(x-msvideo|vnd\.avi|avi|msvideo)$/, only('avi')],
+  [/^video\/(x-)?mpeg$|^video\/x-ms-vob$/, only('mpeg-ps', 'mpeg-ts', 'id3')],
+  // TypeScript has the ending of a transport stream.
+  [/^video\/mp2t$/, only('mpeg-ts', ...MARKUP)],
+  [/^video\/x-flv$/, only('flv')],
+  [/^(audio|video)\/x-ms-(asf|wm[av]?)$|^application\/vnd\.ms-asf$/, only('asf')],
+  // Playlists of broadcasters are text, and XML.
+  [/^(audio|video)\/(x-mpegurl|vnd\.mpegurl|x-ms-w[avm]x|x-scpls)$/, null],
+  [/^(image|audio|video)\//, isHarmless],
+  [
+    /^font\/|^application\/(x-)?font-|^application\/(vnd\.ms-opentype|x-font-)/,
+    { never: [...MARKUP, ...PROGRAMS, 'zip', 'pdf', 'jpeg', 'png', 'gif'] },
+  ],
+  [/^application\/(x-)?pdf$/, only('pdf')],
+  // Illustrator's documents are PDF or PostScript.
+  [/^application\/(postscript|illustrator|eps|x-eps)$/, only('postscript', 'pdf')],
+  [/^(application|text)\/(x-)?rtf$/, only('rtf')],
+  // Office: the old container, the new one, the old one round the new one where it is encrypted, and RTF as .doc.
+  [/flat-xml$/, only(...MARKUP)],
+  [
+    /^application\/(msword|vnd\.ms-(excel|powerpoint|word|project|works|outlook|visio)|vnd\.visio|vnd\.openxmlformats|vnd\.oasis\.)/,
+    only('ole', 'zip', 'rtf'),
+  ],
+  // Runnable archives may have a launcher before them.
+  [/^application\/(x-)?java-archive$/, only('zip', 'script')],
+  [
+    /^application\/(zip|x-zip(-compressed)?|vnd\.android\.package-archive)$|^(application|model|image)\/[\w.-]+\+zip\b/,
+    only('zip'),
+  ],
+  [/^application\/(x-)?(gzip|compressed|tgz|gtar|tar|bzip2?|xz|zstd|compressed-tar)$/, only(...PACKED)],
+  [/^application\/(x-7z-compressed)$/, only('7z')],
+  [/^application\/(vnd\.rar|x-rar(-compressed)?)$/, only('rar')],
+  [
+    /^application\/x-(msdownload|msdos-program|dosexec|msi|executable|elf|mach-binary|sharedlib)$|^application\/vnd\.microsoft\.portable-executable$/,
+    { only: [...PROGRAMS, 'ole', 'script'] },
+  ],
+  [
+    /^application\/(json|xml|javascript|x-javascript|ecmascript|typescript|x-(sh|csh|shellscript|httpd-php|perl|python(-code)?|yaml|sql|tex|latex|ndjson|subrip)|sql|toml|yaml|graphql|xhtml\+xml)$|\+(xml|json|yaml)$/,
+    isText,
+  ],
+  [/^text\//, isText],
+];
+
+/** Endings that stand for two things, of which the table of types knows one, or that carry anything. */
+const UNCLEAR = new Set(
+  'ts mts ai com bat cmd key pages numbers dat bin cer crt pub pot dot mod m4s asx ram'.split(' '),
+);
+
+/** What the table does not know. */
+const MORE = new Map([
+  ['tgz', 'application/gzip'],
+  ['tbz2', 'application/x-bzip2'],
+  ['txz', 'application/x-xz'],
+  ['zst', 'application/zstd'],
+]);
+
+/** The type that the name's ending stands for, or null. */
+export function typeOfEnding(path: string): string | null {
+  const name = lastSegment(path);
+  const dot = name.lastIndexOf('.');
+  if (dot < 0) return null;
+  const ending = name.slice(dot + 1).toLowerCase();
+  return UNCLEAR.has(ending) ? null : (MORE.get(ending) ?? mime.types[ending] ?? null);
+}
+
+/** The type without parameters, in lower case. */
+export function essenceOf(contentType: string): string {
+  return (contentType.split(';')[0] ?? '').trim().toLowerCase();
+}
+
+/** Whether a type says anything of the bytes. */
+export function claimsSomething(type: string | null): boolean {
+  return type !== null && claimOf(type) !== null;
+}
+
+/** Whether bytes of this kind may go by this type. */
+export function isPossible(kind: SeenKind, type: string): boolean {
+  const claim = claimOf(type);
+  if (claim === null) return true;
+  return 'only' in claim ? claim.only.includes(kind) : !claim.never.includes(kind);
+}
+
+function claimOf(type: string): Claim {
+  return CLAIMS.find(([pattern]) => pattern.test(type))?.[1] ?? null;
+}
