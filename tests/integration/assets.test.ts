@@ -14,7 +14,7 @@ let site: Site;
 let world: World;
 
 beforeAll(async () => {
-  site = await startAccounts({ PUBLIC_URL: 'http://files.test' });
+  site = await startAccounts({ PUBLIC_URL: 'http://files.test', BLOCKED_EXTENSIONS: 'exe' });
   world = new World(site.accounts);
 });
 afterAll(() => site.stop());
@@ -162,6 +162,14 @@ describe('an asset', () => {
     await mine.put('other.txt', Buffer.from('x'));
     const taken = await mine.call('patch', `/${asset.id}`, { fileName: 'other.txt' });
     expect(taken.body.error.code).toBe('FILE_EXISTS');
+    const blocked = await mine.call('patch', `/${asset.id}`, { fileName: 'a.exe' });
+    expect(blocked.body.error.code).toBe('FILE_TYPE_NOT_ALLOWED');
+    const spaceId = await mine.spaceId();
+    const { folderCount } = await world.database.prisma.space.findUniqueOrThrow({ where: { id: spaceId } });
+    await world.database.prisma.space.update({ where: { id: spaceId }, data: { folderCount: 1000n } });
+    const tooMany = await mine.call('patch', `/${asset.id}`, { fileName: 'new/c.jpg' });
+    expect(tooMany.body.error.code).toBe('CONFLICT');
+    await world.database.prisma.space.update({ where: { id: spaceId }, data: { folderCount } });
     const inFile = await mine.call('patch', `/${asset.id}`, { fileName: 'other.txt', conflict: 'replace' });
     expect(inFile.status).toBe(200);
     expect(await mine.objects()).toBe(5);
@@ -214,12 +222,14 @@ describe('an asset', () => {
   it('shows nothing that may not be read', async () => {
     const mine = await client();
     const asset = await mine.made('a.jpg', await photo());
+    const refusals = { PROCESSING: 'FILE_PROCESSING', QUARANTINED: 'VIRUS_FOUND' } as const;
     for (const status of ['PROCESSING', 'QUARANTINED'] as const) {
       await world.database.prisma.file.update({ where: { id: asset.id }, data: { status } });
       expect(await mine.get(asset.id)).toMatchObject({ status, thumbnails: null });
       const reply = await mine.call('get', `/${asset.id}/thumbnails/small`);
       expect([reply.status, reply.body.error.code]).toEqual([404, 'THUMBNAIL_NOT_FOUND']);
-      expect((await mine.call('post', `/${asset.id}/process`)).body.error.code).toBe('CONFLICT');
+      expect((await mine.call('post', `/${asset.id}/process`)).body.error.code).toBe(refusals[status]);
+      expect((await mine.call('get', `/${asset.id}/content`)).body.error.code).toBe(refusals[status]);
     }
   });
 });

@@ -16,6 +16,7 @@ import {
   type SpaceService,
   sendFile,
   showFreed,
+  UNREADABLE_ERRORS,
 } from '../storage/index.ts';
 import { presentAsset } from './asset.presenter.ts';
 import * as schemas from './asset.schemas.ts';
@@ -91,7 +92,7 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
       body: changeBody,
       bodyExample: { fileName: 'photos/cats/cat.jpg', tags: ['cats', 'year=2026'], conflict: 'fail' },
       success: { 200: { description: 'The asset as it is now', data, example } },
-      errors: ['FILE_NOT_FOUND', 'FILE_EXISTS', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'FILE_EXISTS', 'FILE_TYPE_NOT_ALLOWED', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, body, context, res }) => {
         if (body.conflict === 'replace') assertMay(principal, 'delete');
         const { publicOrigin } = context;
@@ -174,7 +175,7 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
           example: { asset: { ...schemas.EXAMPLE_ASSET, processing: { state: 'PENDING', error: null } } },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'FILE_TYPE_NOT_ALLOWED', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'FILE_TYPE_NOT_ALLOWED', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context }) => {
         const asset = await assets.process(scopeOf(principal, context), params.id, context.publicOrigin);
         return accepted('The asset is being processed', { asset: presentAsset(asset) });

@@ -7,7 +7,7 @@ import { ObjectNotFoundError } from '../../platform/object-store/errors.ts';
 import type { ObjectStore, OpenedObject } from '../../platform/object-store/object-store.ts';
 import type { JobSender } from '../../platform/queue/job-queue.ts';
 import type { AuditRepository } from '../audit/index.ts';
-import { processMediaJob } from '../ingest/index.ts';
+import { processMediaJob, readableKey } from '../ingest/index.ts';
 import type { DeletedFile, SpaceScope } from '../ledger/index.ts';
 import {
   type ChangeInput,
@@ -83,7 +83,7 @@ export class AssetService {
 
   /**
    * Has the present content processed once more; nothing more where that is about to happen. What there is of it is shown
-   * until then. Errors: FILE_NOT_FOUND, FILE_TYPE_NOT_ALLOWED (nothing is made of it), CONFLICT (it may not be read, yet or ever).
+   * until then. Errors: FILE_NOT_FOUND, FILE_TYPE_NOT_ALLOWED (nothing is made of it), FILE_PROCESSING, VIRUS_FOUND.
    */
   async process(scope: SpaceScope, id: string, publicOrigin: string): Promise<Asset> {
     const { uow, media, queue, audit } = this.#deps;
@@ -95,8 +95,7 @@ export class AssetService {
         details: { contentType: file.contentType },
       });
     }
-    if (file.status !== 'READY')
-      throw new AppError('CONFLICT', { message: 'The file may not be read, so nothing is made of it' });
+    readableKey(file, { id });
     await uow.run(async (tx) => {
       if (!(await media.setPending(tx, spaceId, file))) return;
       await queue.enqueue(tx, processMediaJob, { spaceId, fileId: file.id, objectKey: file.objectKey });
