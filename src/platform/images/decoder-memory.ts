@@ -19,8 +19,8 @@ function wholeBytes(header: Metadata): number {
   // libwebp decodes to RGBA, whatever comes out; of a GIF the canvas and the picture are held.
   if (format === 'webp') return width * height * 4;
   if (format === 'gif') return width * height * 4 * 2;
-  // Planes of the codec, and pixels made of them.
-  if (format === 'heif') return lineBytes(header) * height * 2;
+  // Planes of the codec, which works on several pictures, and pixels made of them: 19 bytes a pixel of 8 bits in RSS.
+  if (format === 'heif') return lineBytes(header) * height * 4;
   if (!isProgressive) return 0;
   // Of a JPEG in several scans the coefficients, of 16 bits each.
   return lineBytes(header) * height * (format === 'jpeg' ? 2 : 1);

@@ -41,7 +41,7 @@ export interface MediaInput {
 
 export interface MediaResult {
   readonly metadata: MediaMetadata;
-  /** All three sizes, or none: a sound without a cover, a video of which no frame can be decoded. */
+  /** All three sizes, or none: a sound without a cover, a video or HEIC whose codec is not known here. */
   readonly thumbnails: readonly {
     readonly size: ThumbnailSize;
     readonly width: number;

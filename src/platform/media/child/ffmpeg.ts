@@ -10,11 +10,12 @@ export interface FfmpegTools {
   readonly maxPixels: number;
 }
 
-/** `refusedCodec`: the file may be whole, and a codec of it isn't among those that are let in. */
+/** Why it failed, where it says so: a codec that isn't among those that are let in, or no memory. */
 interface ProgramResult {
   readonly ok: boolean;
   readonly output: string;
   readonly refusedCodec: boolean;
+  readonly outOfMemory: boolean;
 }
 
 const MAX_OUTPUT_CHARS = 256 * 1024;
@@ -76,7 +77,12 @@ export async function runProgram(tools: FfmpegTools, program: string, args: read
     child.once('error', reject);
     child.once('close', resolve);
   });
-  return { ok: code === 0, output: output.stdout, refusedCodec: output.stderr.includes('not on whitelist') };
+  return {
+    ok: code === 0,
+    output: output.stdout,
+    refusedCodec: output.stderr.includes('not on whitelist'),
+    outOfMemory: output.stderr.includes('Cannot allocate memory'),
+  };
 }
 
 /** Options of the input have to stand before it. */

@@ -6,6 +6,7 @@ const stream = z.object({
   codec_name: z.string().optional(),
   width: z.number().optional(),
   height: z.number().optional(),
+  sample_rate: z.string().optional(),
   duration: z.string().optional(),
   avg_frame_rate: z.string().optional(),
   sample_aspect_ratio: z.string().optional(),
@@ -21,6 +22,11 @@ export const probeSchema = z.object({
 });
 export type Probe = z.infer<typeof probeSchema>;
 type Stream = z.infer<typeof stream>;
+
+/** Whether anything could be read: a forced reader finds a stream in any bytes, but then nothing is known of it. */
+export function holdsMedia({ streams }: Probe): boolean {
+  return streams.some((one) => (one.width ?? 0) > 0 || Number(one.sample_rate ?? 0) > 0);
+}
 
 /** ffprobe's findings as fields of `MediaMetadata`, not yet cleaned. A sound's cover is no video. */
 export function toFields({ streams, format }: Probe) {

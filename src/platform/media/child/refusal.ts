@@ -4,7 +4,7 @@ import type { ChildAnswer } from './protocol.ts';
 /** What libvips, pdfium and ffmpeg say, and what it means. */
 const MEANINGS: readonly (readonly [RegExp, MediaRefusal, string])[] = [
   [/exceeds pixel limit/i, 'too_many_pixels', 'the image has too many pixels'],
-  [/out of memory|memory access|allocat|Invalid typed array length/i, 'memory', 'the file takes too much memory'],
+  [/memory|alloc|invalid typed array length/i, 'memory', 'the file takes too much memory'],
   [/has not been built in|Unsupported (codec|feature)/i, 'unsupported', 'the format of the file cannot be read here'],
 ];
 

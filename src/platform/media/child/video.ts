@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { MediaRefusedError } from '../errors.ts';
 import { type FfmpegTools, runProgram } from './ffmpeg.ts';
-import { type Probe, probeSchema, toFields } from './probe.ts';
+import { holdsMedia, type Probe, probeSchema, toFields } from './probe.ts';
 import { type ChildTask, contentPath, type Thumbnail } from './protocol.ts';
 import { writeThumbnails } from './thumbnails.ts';
 
@@ -9,13 +9,11 @@ import { writeThumbnails } from './thumbnails.ts';
 const POSTER_SECONDS = 3;
 
 /** Reads a video's or sound's metadata by ffprobe, and makes thumbnails of a frame (of a sound, its cover) by ffmpeg. */
-export async function decodeVideo({ kind, folder, memoryBytes, maxPixels, ffmpeg }: ChildTask) {
+export async function decodeVideo({ folder, memoryBytes, maxPixels, ffmpeg }: ChildTask) {
   if (ffmpeg === null) throw new MediaRefusedError('unsupported', 'ffmpeg is not installed');
   const tools: FfmpegTools = { ...ffmpeg, memoryBytes, maxPixels, input: contentPath(folder) };
   const probe = await probeFile(tools);
   const metadata = toFields(probe);
-  if (kind === 'video' && metadata.videoCodec === undefined && metadata.audioCodec === undefined)
-    throw new MediaRefusedError('broken', 'the file holds neither picture nor sound');
   const hasPicture = probe.streams.some((stream) => stream.codec_type === 'video');
   const thumbnails = hasPicture ? await makeThumbnails(tools, folder, metadata.durationSeconds ?? 0) : [];
   return { metadata, thumbnails };
@@ -24,12 +22,16 @@ export async function decodeVideo({ kind, folder, memoryBytes, maxPixels, ffmpeg
 async function probeFile(tools: FfmpegTools): Promise<Probe> {
   const result = await runProgram(tools, tools.ffprobe, [
     ...['-show_entries', 'format=duration:format_tags:stream_tags=rotate:stream_side_data=rotation'],
-    ...['-show_entries', 'stream=codec_type,codec_name,width,height,duration,avg_frame_rate,sample_aspect_ratio'],
+    ...[
+      '-show_entries',
+      'stream=codec_type,codec_name,width,height,sample_rate,duration,avg_frame_rate,sample_aspect_ratio',
+    ],
     ...['-show_entries', 'stream_disposition=attached_pic', '-of', 'json'],
     ...['-i', `file:${tools.input}`],
   ]);
   const probe = result.ok ? probeSchema.safeParse(parseJson(result.output)) : undefined;
-  if (probe?.success && probe.data.streams.length > 0) return probe.data;
+  if (probe?.success && holdsMedia(probe.data)) return probe.data;
+  if (result.outOfMemory) throw new MediaRefusedError('memory', 'the file takes too much memory');
   if (result.refusedCodec) throw new MediaRefusedError('unsupported', 'the codec of the file cannot be read here');
   throw new MediaRefusedError('broken', 'the file is broken or of another type than it says');
 }
