@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import {
   AssetService,
   assetRoutes,
-  MediaRepository,
+  type MediaRepository,
   MediaService,
   MediaSweepService,
   registerMediaJobs,
   ThumbnailLinker,
+  type ThumbnailService,
   thumbnailRoutes,
 } from '../features/assets/index.ts';
 import { processMediaJob } from '../features/ingest/index.ts';
@@ -21,13 +22,14 @@ export interface AssetsInput {
   readonly reading: ReadingService;
   readonly spaces: SpaceService;
   readonly board: JobBoard;
+  readonly media: MediaRepository;
+  readonly thumbnails: ThumbnailService;
 }
 
 /** Files by id with what is made of their contents, and the worker that makes it: nothing of that runs until a job comes. */
-export function composeAssets(basis: Basis, { storage, reading, spaces, board }: AssetsInput) {
+export function composeAssets(basis: Basis, { storage, reading, spaces, board, media, thumbnails }: AssetsInput) {
   const { config, database, store, clock, log, queue, uow, audit } = basis;
   const worker = new MediaWorker({ log, temporaryDirectory: join(config.dataDirectory, 'media') });
-  const media = new MediaRepository(database);
   const tombstones = new TombstoneRepository(database);
   const sweeps = new MediaSweepService({
     uow,
@@ -39,10 +41,10 @@ export function composeAssets(basis: Basis, { storage, reading, spaces, board }:
   });
   registerMediaJobs(queue, new MediaService({ media, tombstones, store, worker, log }), sweeps);
   const links = new ThumbnailLinker({ store, clock });
-  const assets = new AssetService({ uow, storage, media, links, store, queue, audit });
+  const assets = new AssetService({ uow, storage, media, links, queue, audit });
   return {
     worker,
     sweeps,
-    routes: [...assetRoutes({ assets, reading, spaces, clock }), ...thumbnailRoutes(assets)],
+    routes: [...assetRoutes({ assets, reading, spaces, clock }), ...thumbnailRoutes(assets, thumbnails)],
   };
 }

@@ -1,3 +1,4 @@
+import { MediaRepository, ThumbnailService } from '../features/assets/index.ts';
 import {
   AuditLogRepository,
   AuditLogService,
@@ -126,6 +127,8 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
     clock,
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
+  const media = new MediaRepository(database);
+  const thumbnails = new ThumbnailService({ media, store });
   const drive = composeDrive(basis, {
     storage,
     levels,
@@ -136,8 +139,9 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
     policy,
     zips,
     spaces,
+    thumbnails,
   });
-  const assets = composeAssets(basis, { storage, reading, spaces, board });
+  const assets = composeAssets(basis, { storage, reading, spaces, board, media, thumbnails });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {

@@ -2,9 +2,6 @@ import { AppError } from '../../errors/app-error.ts';
 import { isId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import { mediaKindOf } from '../../platform/media/media-kinds.ts';
-import { THUMBNAIL_EDGES, type ThumbnailSize } from '../../platform/media/thumbnail-sizes.ts';
-import { ObjectNotFoundError } from '../../platform/object-store/errors.ts';
-import type { ObjectStore, OpenedObject } from '../../platform/object-store/object-store.ts';
 import type { JobSender } from '../../platform/queue/job-queue.ts';
 import type { AuditRepository } from '../audit/index.ts';
 import { processMediaJob, readableKey } from '../ingest/index.ts';
@@ -17,19 +14,15 @@ import {
   type StorageService,
   type StoredFile,
 } from '../storage/index.ts';
-import type { Asset, ContentMedia, StoredThumbnail } from './asset.ts';
+import type { Asset, ContentMedia } from './asset.ts';
 import type { MediaRepository } from './media.repository.ts';
 import type { ThumbnailLinker } from './thumbnail-links.ts';
-
-/** How often a read that lost its object to a newer one looks again. */
-const OPEN_TRIES = 5;
 
 export interface AssetDependencies {
   readonly uow: UnitOfWork;
   readonly storage: StorageService;
   readonly media: MediaRepository;
   readonly links: ThumbnailLinker;
-  readonly store: ObjectStore;
   readonly queue: JobSender;
   readonly audit: AuditRepository;
 }
@@ -110,29 +103,6 @@ export class AssetService {
       });
     });
     return this.get(spaceId, id, publicOrigin);
-  }
-
-  /**
-   * Opens a thumbnail where `wants` says so. What may not be read has none. Errors: FILE_NOT_FOUND, THUMBNAIL_NOT_FOUND.
-   */
-  async openThumbnail(
-    spaceId: string,
-    { id, size }: { readonly id: string; readonly size: string },
-    wants: (thumbnail: StoredThumbnail, file: StoredFile) => boolean,
-  ): Promise<OpenedObject | null> {
-    for (let attempt = 1; ; attempt += 1) {
-      const file = await this.getFile(spaceId, id);
-      const [media] = file.status === 'READY' ? await this.#deps.media.findMany(spaceId, [file.objectKey]) : [];
-      const thumbnail = Object.hasOwn(THUMBNAIL_EDGES, size) ? media?.thumbnails[size as ThumbnailSize] : undefined;
-      if (!thumbnail) throw new AppError('THUMBNAIL_NOT_FOUND', { details: { id, size } });
-      if (!wants(thumbnail, file)) return null;
-      try {
-        return await this.#deps.store.get(thumbnail.key);
-      } catch (error) {
-        // Made anew, or replaced with its content, between the look-up and now.
-        if (!(error instanceof ObjectNotFoundError) || attempt === OPEN_TRIES) throw error;
-      }
-    }
   }
 
   async #asset(spaceId: string, file: StoredFile, publicOrigin: string): Promise<Asset> {

@@ -23,7 +23,14 @@ export { SpaceRepository } from './space.repository.ts';
 export { spaceRoutes } from './space.router.ts';
 export { SpaceService } from './space.service.ts';
 export { purgeTrashJob, registerStorageJobs } from './storage.jobs.ts';
-export { livingFiles, presentDeletedFile, presentFile, presentQuotaUsage, presentUsage } from './storage.presenter.ts';
+export {
+  livingFiles,
+  presentDeletedFile,
+  presentFile,
+  presentQuotaUsage,
+  presentUsage,
+  thumbnailPaths,
+} from './storage.presenter.ts';
 export { storageRoutes } from './storage.router.ts';
 export {
   deleteQuery,

@@ -24,13 +24,13 @@ export function presentFile(file: FileLike | IngestedFile) {
     tags: file.tags,
     uploadedAt: file.uploadedAt.toISOString(),
     lastModified: modifiedAt.toISOString(),
-    thumbnails: hasThumbnails && status === 'READY' ? thumbnailPaths(file) : null,
+    thumbnails: hasThumbnails && status === 'READY' ? thumbnailPaths('/api/assets', file) : null,
   };
 }
 
 /** Where they are read with the same credentials; `/assets/:id` gives links that need none. */
-function thumbnailPaths({ id, etag }: Pick<StoredFile, 'id' | 'etag'>) {
-  const at = (size: string) => `/api/assets/${id}/thumbnails/${size}?v=${encodeURIComponent(etag)}`;
+export function thumbnailPaths(root: string, { id, etag }: Pick<StoredFile, 'id' | 'etag'>) {
+  const at = (size: string) => `${root}/${id}/thumbnails/${size}?v=${encodeURIComponent(etag)}`;
   return { small: at('small'), medium: at('medium'), large: at('large') };
 }
 

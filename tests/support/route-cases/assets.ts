@@ -17,7 +17,7 @@ function onAsset(suffix = '', rest: Omit<Call, 'path'> = {}, status = 200): Rout
 }
 
 /** As a worker would leave it; nobody works where these are called. */
-async function thumbnailOf(world: World, me: Actor): Promise<Call> {
+async function thumbnailOf(world: World, me: Actor): Promise<string> {
   const id = await picture(world, me);
   const { objectKey } = await world.database.prisma.file.findUniqueOrThrow({ where: { id } });
   const key = objectKey.replace(/[^/]+$/, crypto.randomUUID());
@@ -26,7 +26,14 @@ async function thumbnailOf(world: World, me: Actor): Promise<Call> {
     where: { objectKey },
     data: { state: 'DONE', thumbnails: { small: { key, width: 20, height: 10, sizeBytes: 7 } } },
   });
-  return { path: `/assets/${id}/thumbnails/small` };
+  return id;
+}
+
+function onThumbnail(list: 'assets' | 'files'): RouteCase {
+  const call = async (world: World, me: Actor) => ({
+    path: `/${list}/${await thumbnailOf(world, me)}/thumbnails/small`,
+  });
+  return { call, status: 200, foreign: 'FILE_NOT_FOUND' };
 }
 
 export const assetCases: RouteCases = {
@@ -36,5 +43,6 @@ export const assetCases: RouteCases = {
   deleteAsset: onAsset(),
   downloadAsset: onAsset('/content'),
   processAsset: onAsset('/process', {}, 202),
-  getThumbnail: { call: thumbnailOf, status: 200, foreign: 'FILE_NOT_FOUND' },
+  getThumbnail: onThumbnail('assets'),
+  getDriveThumbnail: onThumbnail('files'),
 };
