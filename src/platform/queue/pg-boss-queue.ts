@@ -215,7 +215,9 @@ export class PgBossQueue implements JobQueue, JobReturner {
       const hopeless = error instanceof FinalJobError;
       const final = hopeless || retryCount >= definition.retryLimit;
       const fields = { err: error, job: definition.name, jobId: id, retryCount };
-      if (final) this.#options.log.error(fields, 'a job failed for good');
+      // What it was given is at fault, nothing of ours.
+      if (hopeless) this.#options.log.warn(fields, 'a job failed for good');
+      else if (final) this.#options.log.error(fields, 'a job failed for good');
       else this.#options.log.warn(fields, 'a job failed and is tried again');
       return { id, status: hopeless ? 'deadletter' : 'failed', output: describeFailure(error, isSealedJson(data)) };
     }
