@@ -39,7 +39,7 @@ export function composeAssets(basis: Basis, { storage, reading, spaces, board, m
       (await board.counts()).find((counts) => counts.queue === processMediaJob.name)?.oldestWaitingSeconds ?? null,
     log,
   });
-  registerMediaJobs(queue, new MediaService({ media, tombstones, store, worker, log }), sweeps);
+  registerMediaJobs(queue, new MediaService({ media, tombstones, store, worker }), sweeps);
   const links = new ThumbnailLinker({ store, clock });
   const assets = new AssetService({ uow, storage, media, links, queue, audit });
   return {

@@ -41,21 +41,21 @@ afterAll(async () => {
 
 function service({
   store = site.accounts.infrastructure.store,
+  media = new MediaRepository(world.database),
   ...options
-}: Partial<MediaWorkerOptions> & { store?: ObjectStore } = {}) {
+}: Partial<MediaWorkerOptions> & { store?: ObjectStore; media?: MediaRepository } = {}) {
   const { database } = world;
   const log = silentLogger();
   const worker = new MediaWorker({ log, temporaryDirectory: folder, ...options });
   workers.push(worker);
-  const media = new MediaService({
-    media: new MediaRepository(database),
+  const service = new MediaService({
+    media,
     tombstones: new TombstoneRepository(database),
     store,
     worker,
-    log,
   });
   const run = (job: ContentJobPayload, retryCount = 0, signal = new AbortController().signal) =>
-    media.process(job, { jobId: newId(), retryCount, signal });
+    service.process(job, { jobId: newId(), retryCount, signal });
   return { run, worker };
 }
 
@@ -255,6 +255,21 @@ describe('a job that fails', () => {
     const large = await mine.put('a.jpg', await photo());
     await service({ maxInputBytes: 100 }).run(await jobOf(large));
     expect((await mine.get(large)).processing.state).toBe('SKIPPED');
+  });
+
+  it('keeps what it has named although nobody could say so', async () => {
+    const id = await mine.put('a.jpg', await photo());
+    const job = await jobOf(id);
+    const media = new MediaRepository(world.database);
+    const { noteDone } = media;
+    media.noteDone = async (...args) => {
+      await noteDone.apply(media, args);
+      throw new Error('the connection broke');
+    };
+    expect(await ends(service({ media }).run(job, 4))).toBe('Error');
+    expect(await mine.objects()).toBe(4);
+    expect((await mine.get(id)).processing).toEqual({ state: 'DONE', error: null });
+    expect(await mine.thumbnail(id)).not.toHaveLength(0);
   });
 
   it('leaves nothing behind when a put fails, or its process is told to stop', async () => {

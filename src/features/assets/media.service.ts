@@ -1,15 +1,15 @@
 import { newId } from '../../platform/crypto/random.ts';
-import type { Logger } from '../../platform/logging/logger.ts';
 import { MediaRefusedError } from '../../platform/media/errors.ts';
 import { type MediaKind, mediaKindOf } from '../../platform/media/media-kinds.ts';
 import { searchTextOf } from '../../platform/media/media-metadata.ts';
 import type { MediaResult, MediaWorker } from '../../platform/media/media-worker.ts';
+import type { ThumbnailSize } from '../../platform/media/thumbnail-sizes.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import { FinalJobError } from '../../platform/queue/final-job-error.ts';
 import type { JobAttempt } from '../../platform/queue/job-queue.ts';
 import { processMediaJob } from '../ingest/index.ts';
 import type { ContentJobPayload, TombstoneRepository } from '../ledger/index.ts';
-import type { MediaSource, StoredThumbnail, StoredThumbnails } from './asset.ts';
+import type { MediaSource, StoredThumbnail } from './asset.ts';
 import type { MediaRepository } from './media.repository.ts';
 
 const WEBP = 'image/webp';
@@ -23,7 +23,6 @@ export interface MediaDependencies {
   readonly tombstones: TombstoneRepository;
   readonly store: ObjectStore;
   readonly worker: MediaWorker;
-  readonly log: Logger;
 }
 
 /** Makes thumbnails and metadata of contents, beside the space's objects and not counted on its quota. */
@@ -62,39 +61,27 @@ export class MediaService {
     return this.#deps.worker.process({ kind, contentType, sizeBytes, open }, signal);
   }
 
-  /** Tombstones stand before the objects and go with the statement that names them. */
+  /**
+   * Tombstones stand before the objects and go with the statement that names them. When that fails nobody knows whether it
+   * did: then they are left as they are, there or gone.
+   */
   async #keep(
     job: ContentJobPayload,
     prefix: string,
     { result, signal }: { readonly result: MediaResult; readonly signal: AbortSignal },
   ): Promise<void> {
-    const { media, tombstones, store, log } = this.#deps;
-    const keys: string[] = [];
+    const { media, tombstones, store } = this.#deps;
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(INTENT_SECONDS * 500)]);
-    let noted = false;
-    try {
-      const stored: [string, StoredThumbnail][] = [];
-      for (const { size, width, height, webp } of result.thumbnails) {
-        const key = `${prefix}${newId()}`;
-        await tombstones.intend(key, INTENT_SECONDS);
-        keys.push(key);
-        await store.put(key, webp, { contentType: WEBP, sizeBytes: webp.length, signal: inTime });
-        stored.push([size, { key, width, height, sizeBytes: webp.length }]);
-      }
-      const thumbnails: StoredThumbnails = Object.fromEntries(stored);
-      noted = await media.noteDone(job, {
-        metadata: result.metadata,
-        searchText: searchTextOf(result.metadata),
-        thumbnails,
-      });
-    } finally {
-      // Due at once; should this fail too, they are due by themselves.
-      if (!noted) {
-        await Promise.all(keys.map((key) => tombstones.intend(key, 0))).catch((error: unknown) =>
-          log.warn({ err: error }, 'thumbnails that nobody wants are removed later'),
-        );
-      }
+    const thumbnails: { [size in ThumbnailSize]?: StoredThumbnail } = {};
+    for (const { size, width, height, webp } of result.thumbnails) {
+      const key = `${prefix}${newId()}`;
+      await tombstones.intend(key, INTENT_SECONDS);
+      await store.put(key, webp, { contentType: WEBP, sizeBytes: webp.length, signal: inTime });
+      thumbnails[size] = { key, width, height, sizeBytes: webp.length };
     }
+    const { metadata } = result;
+    if (await media.noteDone(job, { metadata, searchText: searchTextOf(metadata), thumbnails })) return;
+    await Promise.all(Object.values(thumbnails).map(({ key }) => tombstones.intend(key, 0)));
   }
 
   async #failed(job: ContentJobPayload, error: unknown, { retryCount, signal }: JobAttempt): Promise<void> {
