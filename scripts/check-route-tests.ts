@@ -45,9 +45,13 @@ const declared = new Set(
 const ANYWHERE = new Set(['METHOD_NOT_ALLOWED', 'INTERNAL', 'DEPENDENCY_UNAVAILABLE', 'STORAGE_FULL']);
 const undeclared = [...hits].filter((hit) => {
   const [, , , code = '-'] = hit.split(' ');
-  // HEAD is what GET declares.
+  // HEAD is what GET declares, unless it is declared itself.
   return (
-    code !== '-' && !ANYWHERE.has(code) && !hit.includes('undefined') && !declared.has(hit.replace(/^HEAD /, 'GET '))
+    code !== '-' &&
+    !ANYWHERE.has(code) &&
+    !hit.includes('undefined') &&
+    !declared.has(hit) &&
+    !declared.has(hit.replace(/^HEAD /, 'GET '))
   );
 });
 if (undeclared.length > 0) {

@@ -8,6 +8,7 @@ import type { IdempotencyService } from './features/idempotency/index.ts';
 import { docsRouter } from './http/docs-page.ts';
 import { errorHandler } from './http/error-handler.ts';
 import { stylesRouter } from './http/html-page.ts';
+import { methodOverride } from './http/middleware/method-override.ts';
 import { refuseUnmetHttp } from './http/middleware/refuse-unmet-http.ts';
 import { buildOpenApi } from './http/openapi.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
@@ -42,6 +43,19 @@ const EXPOSED_HEADERS = [
   'ratelimit-limit',
   'ratelimit-remaining',
   'ratelimit-reset',
+  'x-error-code',
+  'x-file-id',
+  'x-file-name',
+  'location',
+  'tus-resumable',
+  'tus-version',
+  'tus-extension',
+  'tus-max-size',
+  'tus-checksum-algorithm',
+  'upload-offset',
+  'upload-length',
+  'upload-metadata',
+  'upload-expires',
 ];
 
 /** The Express application, complete and not listening. */
@@ -71,7 +85,13 @@ export function createApp(options: AppOptions): Express {
     }),
   );
   if (options.corsOrigins.length > 0) {
-    app.use(cors({ origin: [...options.corsOrigins], exposedHeaders: EXPOSED_HEADERS, maxAge: 600 }));
+    const settings = { origin: [...options.corsOrigins], exposedHeaders: EXPOSED_HEADERS, maxAge: 600 };
+    const preflight = cors(settings);
+    // An OPTIONS request that asks for no permission asks the route itself.
+    const other = cors({ ...settings, preflightContinue: true });
+    app.use((req, res, next) =>
+      (req.headers['access-control-request-method'] === undefined ? other : preflight)(req, res, next),
+    );
   }
   app.use((_req, res, next) => {
     if (options.isDraining()) res.setHeader('Connection', 'close');
@@ -86,6 +106,7 @@ export function createApp(options: AppOptions): Express {
     routes.filter(({ root }) => !root),
     { access, limits, publicUrl, idempotency },
   );
+  app.use(['/api/v1/uploads/tus', '/api/uploads/tus'], methodOverride);
   app.use('/api/v1', api);
   app.use('/api', api);
   app.use(docsRouter(buildOpenApi(routes, options.version)));

@@ -5,6 +5,7 @@ import { composeAuditLog, composeFiles } from './composition/files.ts';
 import { composeKeys } from './composition/keys.ts';
 import { composeLinks, composeShares } from './composition/sharing.ts';
 import { composeSignIn } from './composition/sign-in.ts';
+import { composeUploads } from './composition/uploads.ts';
 import type { AccessService } from './features/access/index.ts';
 import { eraseDueJob, eraseJob, eraseTracesJob } from './features/account/index.ts';
 import { adminHealthRoutes, HealthRepository, HealthService } from './features/admin/index.ts';
@@ -100,6 +101,7 @@ export function compose(input: CompositionInput): Composition {
       ...accounts.routes,
       ...keys.routes,
       ...files.routes,
+      ...composeUploads(basis, files).routes,
       ...composeLinks(basis, files).routes,
       ...shares.routes,
       ...auditLog.routes,

@@ -146,6 +146,8 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
   registerStorageJobs(queue, operations, trash);
   return {
     ledger,
+    committer,
+    refusals,
     tombstones,
     operations,
     trash,

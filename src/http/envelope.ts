@@ -41,6 +41,8 @@ export function sendFailure(res: Response, error: AppError): void {
     sendPage(res, httpStatusCode, res.failurePage(error));
     return;
   }
+  // No body will tell.
+  if (res.req.method === 'HEAD') res.setHeader('x-error-code', error.code);
   const body = failureBody(error, res.req.id);
   if (bodyIsPending(res))
     answerEarly(res, httpStatusCode, { type: 'application/json; charset=utf-8', text: JSON.stringify(body) });

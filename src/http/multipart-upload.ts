@@ -132,7 +132,7 @@ async function unless<T extends Undoable>(refused: () => Promise<void>, made: T)
 }
 
 /** The whole body has come: from here on the silence on the connection is ours, until the answer is sent. */
-function waitPatiently({ socket }: Request, res: Response): void {
+export function waitPatiently({ socket }: Request, res: Response): void {
   const { timeout = 0 } = socket;
   socket.setTimeout(0);
   // Before node:http's own listener, which sets the time of a connection without a request.

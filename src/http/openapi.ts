@@ -9,7 +9,7 @@ import {
 import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
 import type { Access } from '../features/access/index.ts';
 import { DETAILS_EXAMPLES } from './error-details.ts';
-import type { Route } from './route.ts';
+import type { HeaderSpec, Route } from './route.ts';
 import { TAGS } from './tags.ts';
 
 const failure = z
@@ -27,6 +27,11 @@ const failure = z
 
 const integerHeader = (description: string, example: number) => ({
   schema: { type: 'integer' as const, example },
+  description,
+});
+
+const textHeader = ({ description, example }: HeaderSpec) => ({
+  schema: { type: 'string' as const, example },
   description,
 });
 
@@ -147,11 +152,20 @@ function operation(route: Route): ZodOpenApiOperationObject {
     requestParams: {
       ...(route.params instanceof z.ZodObject ? { path: route.params } : {}),
       ...(route.query instanceof z.ZodObject ? { query: route.query } : {}),
+      ...(route.headers ? { header: headerParams(route.headers) } : {}),
       ...(route.idempotent ? { header: IDEMPOTENCY_HEADER } : {}),
     },
     ...requestBody(route),
     responses: { ...successes(route), ...failures(route) },
   };
+}
+
+function headerParams(headers: NonNullable<Route['headers']>): z.ZodObject {
+  const shape = Object.entries(headers).map(([name, { required, ...meta }]) => {
+    const schema = z.string().meta(meta);
+    return [name, required ? schema : schema.optional()];
+  });
+  return z.object(Object.fromEntries(shape));
 }
 
 function securityOf(access: Access): Record<string, string[]>[] {
@@ -170,6 +184,10 @@ function requestBody(route: Route): Pick<ZodOpenApiOperationObject, 'requestBody
     };
     return { requestBody: { required: true, content: { 'multipart/form-data': { schema } } } };
   }
+  if (route.rawBody) {
+    const { type, required } = route.rawBody;
+    return { requestBody: { required, content: { [type]: { schema: { type: 'string', format: 'binary' } } } } };
+  }
   if (!route.body) return {};
   const content = { schema: route.body, ...(route.bodyExample === undefined ? {} : { example: route.bodyExample }) };
   const form = route.formBody ? { 'application/x-www-form-urlencoded': content } : {};
@@ -181,6 +199,9 @@ function successes(route: Route): ZodOpenApiResponsesObject {
     ...REQUEST_ID,
     ...(route.limit === 'none' ? {} : LIMIT_HEADERS),
     ...(route.access.startsWith('space:') ? QUOTA_HEADERS : {}),
+    ...Object.fromEntries(
+      Object.entries(route.stream?.headers ?? {}).map(([name, header]) => [name, textHeader(header)]),
+    ),
     ...(route.idempotent ? REPLAYED : {}),
   };
   const responses: ZodOpenApiResponsesObject = {};

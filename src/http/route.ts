@@ -6,7 +6,13 @@ import type { Access, PrincipalFor } from '../features/access/index.ts';
 import type { RequestContext } from './request-context.ts';
 import type { Tag } from './tags.ts';
 
-export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete' | 'head' | 'options';
+
+/** A header as the reference shows it. */
+export interface HeaderSpec {
+  readonly description: string;
+  readonly example: string;
+}
 
 type Infer<S> = S extends z.ZodType ? z.output<S> : undefined;
 
@@ -33,6 +39,8 @@ export interface StreamSpec {
   /** One, or all that it may come as. */
   readonly content: Readonly<Record<string, string>>;
   readonly statuses: Readonly<Record<number, string>>;
+  /** What else answers carry. */
+  readonly headers?: Readonly<Record<string, HeaderSpec>>;
 }
 
 export interface RouteInput<A extends Access, P, Q, B> {
@@ -74,6 +82,10 @@ export interface RouteSpec<A extends Access, P, Q, B> {
   readonly limit?: 'auth' | 'upload' | 'api' | 'none';
   readonly params?: P;
   readonly query?: Q;
+  /** Headers that the handler reads, for the reference; those that are required come first. */
+  readonly headers?: Readonly<Record<string, HeaderSpec & { readonly required?: true }>>;
+  /** On every answer, also on a refusal. */
+  readonly replyHeaders?: Readonly<Record<string, string>>;
   readonly body?: B;
   /** Largest JSON body, 100 KiB unless told. */
   readonly bodyLimitBytes?: number;
@@ -89,6 +101,8 @@ export interface RouteSpec<A extends Access, P, Q, B> {
   readonly rebuild?: (input: RebuildInput<A, P, Q, B>) => Promise<Reply>;
   /** The request is multipart/form-data with one file in this field; the handler reads it. */
   readonly multipartField?: string;
+  /** The request's body is bytes of this type; the handler reads them. */
+  readonly rawBody?: { readonly type: string; readonly required: boolean };
   readonly success?: Readonly<Record<number, SuccessSpec>>;
   readonly stream?: StreamSpec;
   /** How people are told what went wrong; null where the request asks for no HTML, and gets the envelope. */

@@ -81,6 +81,7 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
   return async (req, res) => {
     req.routePath = routePath;
     res.failurePage = spec.failurePage?.(req) ?? null;
+    for (const [name, value] of Object.entries(spec.replyHeaders ?? {})) res.setHeader(name, value);
     const admitted = await admit(spec, deps, { req, res });
     const confirm = () => deps.access.authorize(credentialsOf(req), spec.access);
     const stillMay = () =>

@@ -6,7 +6,7 @@ import type { Route } from '../../src/http/route.ts';
 import { newId } from '../../src/platform/crypto/random.ts';
 import { type Site, startAccounts } from '../support/accounts.ts';
 import { routeCases } from '../support/route-cases/index.ts';
-import { type Actor, type Key, type Person, World } from '../support/world.ts';
+import { type Actor, codeOf, type Key, type Person, World } from '../support/world.ts';
 
 // Made from the router's own list of routes: every route x every principal, each cell asserted. A route without a case
 // (tests/support/route-cases) fails, and so does a case without a route.
@@ -243,11 +243,9 @@ function placeholder(route: Route): string {
   return route.path.replaceAll(/:(\w+)/g, (_all, name: string) => (name === 'otp' ? '000000' : newId()));
 }
 
-function expectRefusal(
-  reply: { readonly status: number; readonly body: { error?: { code: string; httpStatusCode: number } } },
-  code: ErrorCode,
-): void {
-  expect(reply.body.error?.code).toBe(code);
+function expectRefusal(reply: Parameters<typeof codeOf>[0] & { readonly status: number }, code: ErrorCode): void {
+  expect(codeOf(reply)).toBe(code);
   expect(reply.status).toBe(ERROR_CODES[code].status);
-  expect(reply.body.error?.httpStatusCode).toBe(reply.status);
+  // HEAD has no body.
+  expect(reply.body.error?.httpStatusCode ?? reply.status).toBe(reply.status);
 }

@@ -32,6 +32,8 @@ const CREATES_NOTHING = new Set([
   'restoreVersion',
   'zipFiles',
   'unlockLink',
+  // Bytes by a protocol with means of its own: a creation whose answer was lost is given up by itself.
+  'createTusUpload',
 ]);
 
 /** What was made may not be said again: not even to whoever dropped it, under another name than it has. */

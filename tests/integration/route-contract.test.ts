@@ -8,7 +8,7 @@ import { newId } from '../../src/platform/crypto/random.ts';
 import { ENCRYPTION_KEY, JWT_SECRET, type Site, startAccounts } from '../support/accounts.ts';
 import { startAppWithoutDatabase } from '../support/app.ts';
 import { routeCases } from '../support/route-cases/index.ts';
-import { type Actor, type Call, World } from '../support/world.ts';
+import { type Actor, type Call, codeOf, World } from '../support/world.ts';
 
 // What holds for every route alike, made from the router's own list: hostile parameters and bodies, limits, outages.
 
@@ -68,7 +68,14 @@ function named(routes: readonly Route[]): [string, Route][] {
 }
 
 function send(route: Route, call: Call, { headers }: Actor) {
-  return world.send(route.method, call, headers, route.root === true);
+  return world.send(route.method, { headers: headersOf(route), ...call }, headers, route.root === true);
+}
+
+/** The headers that it asks for. */
+function headersOf({ headers = {}, rawBody }: Route): Record<string, string> {
+  const required = Object.entries(headers).filter(([, { required }]) => required);
+  const type: Record<string, string> = rawBody?.required ? { 'content-type': rawBody.type } : {};
+  return { ...Object.fromEntries(required.map(([name, { example }]) => [name, example])), ...type };
 }
 
 async function caseOf(route: Route, me: Actor): Promise<Call> {
@@ -87,7 +94,7 @@ describe.each(named(ROUTES.filter(({ path }) => /:(id|\w+Id)\b/.test(path))))('%
       const call = { path: filled(route, id), ...(body ? { body } : {}) };
       const reply = await send(route, call, me);
       expect(reply.status, id).toBe(404);
-      expect(reply.body.error.code, id).toMatch(/_NOT_FOUND$/);
+      expect(codeOf(reply), id).toMatch(/_NOT_FOUND$/);
     }
   });
 });
@@ -97,7 +104,7 @@ describe.each(named(ROUTES.filter(({ params }) => params !== undefined)))('%s', 
     const path = filled(route, '%E0%A4%A').replace('000000', '%E0%A4%A');
     const reply = await send(route, { path }, await caller(route));
     expect(reply.status).toBe(400);
-    expect(reply.body.error.code).toBe('VALIDATION_FAILED');
+    expect(codeOf(reply)).toBe('VALIDATION_FAILED');
   });
 });
 
@@ -177,7 +184,7 @@ describe.each(named(ROUTES.filter((route) => errorsOf(route).includes('RATE_LIMI
     const ask = () => supertest(app)[route.method](`${route.root ? '' : '/api'}${filled(route, newId())}`);
     await ask();
     const reply = await ask();
-    expect(reply.body.error?.code).toBe('RATE_LIMITED');
+    expect(codeOf(reply)).toBe('RATE_LIMITED');
     expect(reply.status).toBe(429);
     expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
     expect(reply.headers['ratelimit-remaining']).toBe('0');
@@ -194,7 +201,7 @@ describe.each(named(ROUTES.filter((route) => errorsOf(route).includes('DEPENDENC
         `${route.root ? '' : '/api'}${call?.path ?? filled(route, newId())}`,
       );
       const reply = await request.set(OPEN.includes(route) ? {} : me.headers).send(call?.body);
-      expect(reply.body.error?.code).toBe('DEPENDENCY_UNAVAILABLE');
+      expect(codeOf(reply)).toBe('DEPENDENCY_UNAVAILABLE');
       expect(reply.status).toBe(503);
       expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
     });

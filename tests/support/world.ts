@@ -3,6 +3,7 @@ import type { Express } from 'express';
 import supertest from 'supertest';
 import type { Permission } from '../../src/features/access/index.ts';
 import { OneTimeCodeRepository, OneTimeCodeService, RefreshTokens } from '../../src/features/auth/index.ts';
+import type { Method } from '../../src/http/route.ts';
 import { AccessTokens } from '../../src/platform/crypto/access-token.ts';
 import { newAccessKeyId, newId, newSecretKey } from '../../src/platform/crypto/random.ts';
 import { deriveKey, Sealer } from '../../src/platform/crypto/seal.ts';
@@ -38,6 +39,7 @@ export interface Call {
   /** Below `/api`, or from the root where the route is declared so. */
   readonly path: string;
   readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
   /** One part of a form. */
   readonly attach?: { readonly field: string; readonly bytes: Buffer; readonly name: string };
 }
@@ -57,6 +59,15 @@ export interface KeyState {
   readonly revoked?: boolean;
   readonly expired?: boolean;
   readonly unclaimed?: boolean;
+}
+
+/** Of a refusal, also of HEAD, which has no body. */
+export function codeOf(reply: {
+  // biome-ignore lint/suspicious/noExplicitAny: bodies are checked by the tests' expectations
+  readonly body: any;
+  readonly headers: Readonly<Record<string, string>>;
+}): string | undefined {
+  return reply.body.error?.code ?? reply.headers['x-error-code'];
 }
 
 /** Puts people, keys and what is theirs straight into the database of a composed app: a fresh set for each test costs little. */
@@ -219,15 +230,10 @@ export class World {
   }
 
   /** Sends a request; `root`: not below `/api`. */
-  send(
-    method: 'get' | 'post' | 'put' | 'patch' | 'delete',
-    call: Call,
-    headers: Readonly<Record<string, string>>,
-    root = false,
-  ) {
+  send(method: Method, call: Call, headers: Readonly<Record<string, string>>, root = false) {
     const test = supertest(this.app)
       [method](`${root ? '' : '/api'}${call.path}`)
-      .set(headers);
+      .set({ ...headers, ...call.headers });
     if (call.attach) return test.attach(call.attach.field, call.attach.bytes, call.attach.name);
     return call.body === undefined ? test : test.send(call.body);
   }

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import { AppError } from '../../errors/app-error.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
+import { SNIFF_BYTES } from '../../platform/sniffing/sniff.ts';
 import type { ConflictPolicy, LedgerService, SpaceScope, TombstoneRepository } from '../ledger/index.ts';
+import type { ContentPolicy } from './content-policy.ts';
 import type { FileCommitter, IngestedFile } from './file-committer.ts';
 import type { QuotaRefusals } from './quota-refusals.ts';
 
@@ -10,8 +13,6 @@ import type { QuotaRefusals } from './quota-refusals.ts';
 const READ_NOW_BYTES = 32 * 1024 * 1024;
 /** How long a copy from the staging key may take until its intent lets it be removed. */
 const COPY_SECONDS = 3600;
-/** What a type is told by. */
-export const SNIFFED_BYTES = 4100;
 
 /** An upload that came by requests of its own and is whole in the store. */
 export interface FinishedUpload {
@@ -36,6 +37,7 @@ export interface SessionIngestDependencies {
   readonly tombstones: TombstoneRepository;
   readonly store: ObjectStore;
   readonly committer: FileCommitter;
+  readonly policy: ContentPolicy;
   readonly refusals: QuotaRefusals;
 }
 
@@ -60,6 +62,10 @@ export class SessionIngestService {
     try {
       const finalKey = upload.staged ? await this.#copyAside(scope, upload) : undefined;
       const sha256 = await this.#verify(finalKey ?? upload.objectKey, upload);
+      await this.#checkType(finalKey ?? upload.objectKey, upload).catch(async (refusal: unknown) => {
+        if (refusal instanceof AppError) await ledger.release(reservation);
+        throw refusal;
+      });
       const { fileName: path, conflict, contentType, sizeBytes, tags } = upload;
       const stored = { reservation, sizeBytes, sha256, etag: sha256 ?? upload.id, finalKey };
       return await refusals.noted(scope, path, () =>
@@ -97,6 +103,12 @@ export class SessionIngestService {
       throw incomplete('What was uploaded has another SHA-256');
     }
     return seen;
+  }
+
+  async #checkType(key: string, { fileName: path, contentType, sizeBytes }: FinishedUpload): Promise<void> {
+    if (sizeBytes === 0) return;
+    const { body } = await this.#deps.store.get(key, { range: { start: 0, end: SNIFF_BYTES - 1 } });
+    await this.#deps.policy.check({ path, contentType, head: await buffer(body) });
   }
 
   async #hash(key: string): Promise<string> {

@@ -10,6 +10,7 @@ import { shareCases } from './sharing.ts';
 import { storageCases } from './storage.ts';
 import { storageChangeCases } from './storage-changes.ts';
 import { systemCases } from './system.ts';
+import { uploadCases } from './uploads.ts';
 import { usageCases } from './usage.ts';
 
 /** How to call each route rightly, by operation id. */
@@ -27,4 +28,5 @@ export const routeCases: RouteCases = {
   ...storageChangeCases,
   ...linkCases,
   ...usageCases,
+  ...uploadCases,
 };

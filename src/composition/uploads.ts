@@ -1,0 +1,38 @@
+import { SessionIngestService } from '../features/ingest/index.ts';
+import { TombstoneRepository } from '../features/ledger/index.ts';
+import {
+  RunningHashes,
+  TusService,
+  TusTransfer,
+  tusRoutes,
+  UploadLockRepository,
+  UploadLocks,
+  UploadSessionRepository,
+} from '../features/uploads/index.ts';
+import type { Basis } from './basis.ts';
+import type { composeFiles } from './files.ts';
+
+/** Uploads that come by requests of their own. */
+export function composeUploads(basis: Basis, files: ReturnType<typeof composeFiles>) {
+  const { database, store, budget, clock, log } = basis;
+  const { ledger, committer, policy, refusals } = files;
+  const tombstones = new TombstoneRepository(database);
+  const ingest = new SessionIngestService({ ledger, tombstones, store, committer, policy, refusals });
+  const lockRows = new UploadLockRepository(database);
+  const hashes = new RunningHashes();
+  const tus = new TusService({
+    ledger,
+    ingest,
+    refusals,
+    sessions: new UploadSessionRepository(database),
+    lockRows,
+    locks: new UploadLocks(lockRows, log),
+    transfer: new TusTransfer({ store, hashes, budget }),
+    hashes,
+    store,
+    policy,
+    clock,
+    log,
+  });
+  return { routes: tusRoutes(tus) };
+}
