@@ -10,6 +10,7 @@ import type { AccessService } from './features/access/index.ts';
 import { eraseDueJob, eraseJob, eraseTracesJob } from './features/account/index.ts';
 import { adminHealthRoutes, HealthRepository, HealthService } from './features/admin/index.ts';
 import { purgeSecretsJob } from './features/api-keys/index.ts';
+import { type MediaSweepService, sweepMediaJob } from './features/assets/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
 import { type ContentCheckService, sweepContentsJob } from './features/content-check/index.ts';
@@ -50,6 +51,7 @@ const JOBS = [
   relayOutboxJob,
   resetRequestJob,
   runOperationJob,
+  sweepMediaJob,
   sweepContentsJob,
   ...CONTENT_JOBS,
 ];
@@ -67,6 +69,9 @@ export interface Composition {
   readonly tombstones: TombstoneService;
   readonly operations: OperationService;
   readonly trash: TrashService;
+  readonly mediaSweeps: MediaSweepService;
+  /** Ends what is under way outside the queue. */
+  stop(): Promise<void>;
   readonly contentChecks: ContentCheckService;
 }
 
@@ -86,7 +91,8 @@ export function compose(input: CompositionInput): Composition {
   const keys = composeKeys(basis);
   const accounts = composeAccounts(basis, signIn, keys.keys);
   const auditLog = composeAuditLog(basis);
-  const files = composeFiles(basis, auditLog.recorder);
+  const board = new JobBoard(infrastructure.database, queue);
+  const files = composeFiles(basis, auditLog.recorder, board);
   const contentChecks = composeContentCheck(basis);
   return {
     routes: [
@@ -99,7 +105,7 @@ export function compose(input: CompositionInput): Composition {
       ...composeLinks(basis, files).routes,
       ...shares.routes,
       ...auditLog.routes,
-      ...jobRoutes(composeJobs(basis, queue)),
+      ...jobRoutes(composeJobs(basis, board)),
       ...adminHealthRoutes(composeHealth(basis)),
     ],
     access: signIn.access,
@@ -112,6 +118,11 @@ export function compose(input: CompositionInput): Composition {
     tombstones: files.tombstones,
     operations: files.operations,
     trash: files.trash,
+    mediaSweeps: files.mediaSweeps,
+    stop: async () => {
+      files.ledger.stop();
+      await files.mediaWorker.stop();
+    },
     contentChecks,
   };
 }
@@ -127,8 +138,8 @@ function composeLimits({ config, database }: Basis): RateLimiters {
 }
 
 /** What admins see of the queue. */
-function composeJobs({ database, uow, users, audit }: Basis, queue: PgBossQueue): JobService {
-  return new JobService({ uow, board: new JobBoard(database, queue), users, audit });
+function composeJobs({ uow, users, audit }: Basis, board: JobBoard): JobService {
+  return new JobService({ uow, board, users, audit });
 }
 
 /** What admins see of the whole. */

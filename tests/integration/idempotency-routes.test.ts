@@ -25,6 +25,7 @@ const CREATES_NOTHING = new Set([
   'restoreAccount',
   'restoreUser',
   'retryJob',
+  'processAsset',
   'bulkDeleteFiles',
   'restoreManyFromTrash',
   'restoreFromTrash',

@@ -1,6 +1,7 @@
 import { authCases, userCases } from './accounts.ts';
 import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
+import { assetCases } from './assets.ts';
 import { driveCases } from './drive.ts';
 import { jobCases } from './jobs.ts';
 import { linkCases } from './links.ts';
@@ -21,6 +22,7 @@ export const routeCases: RouteCases = {
   ...adminCases,
   ...jobCases,
   ...storageCases,
+  ...assetCases,
   ...shareCases,
   ...driveCases,
   ...storageChangeCases,
