@@ -145,6 +145,18 @@ const CASES: Readonly<Record<string, () => Promise<Delivery>>> = {
     };
     return { payload: {}, check };
   },
+  'content.check': async () => {
+    const { payload, sha256, shaNow } = await unread();
+    return { payload, check: async () => expect(await shaNow()).toBe(sha256) };
+  },
+  'content.check.sweep': async () => {
+    const { payload } = await unread();
+    const old = new Date(Date.now() - DAY_MS);
+    await a.database.prisma.file.update({ where: { id: payload.fileId }, data: { uploadedAt: old } });
+    // Sweeps at once may each enqueue it: what the job does is one effect however often it runs.
+    const check = async () => expect((await newest('content.check')).data).toEqual(payload);
+    return { payload: {}, check };
+  },
   'media.process': async () => {
     const me = await a.user();
     const payload = await picture(me);
@@ -276,6 +288,15 @@ async function waiting(queue: string): Promise<number> {
     [queue],
   );
   return row?.n ?? 0;
+}
+
+/** Of a file whose content nobody has read. */
+async function unread() {
+  const me = await a.user();
+  const { id: fileId, checksumSha256: sha256 } = (await upload(a, bearer(me), 'unread.txt').expect(201)).body.data.file;
+  const { spaceId, objectKey } = await a.database.prisma.file.update({ where: { id: fileId }, data: { sha256: null } });
+  const shaNow = async () => (await a.database.prisma.file.findUniqueOrThrow({ where: { id: fileId } })).sha256;
+  return { payload: { spaceId, fileId, objectKey }, sha256, shaNow };
 }
 
 /** Of a picture that somebody has put into the drive, and whose job nobody has. */
