@@ -11,6 +11,7 @@ import type { AccessService } from './features/access/index.ts';
 import { eraseDueJob, eraseJob, eraseTracesJob } from './features/account/index.ts';
 import { adminHealthRoutes, HealthRepository, HealthService } from './features/admin/index.ts';
 import { purgeSecretsJob } from './features/api-keys/index.ts';
+import { type MediaSweepService, sweepMediaJob } from './features/assets/index.ts';
 import { purgeAuditJob } from './features/audit/index.ts';
 import { type FirstAdminService, purgeAuthJob, resetRequestJob } from './features/auth/index.ts';
 import { type ContentCheckService, sweepContentsJob } from './features/content-check/index.ts';
@@ -54,6 +55,7 @@ const JOBS = [
   relayOutboxJob,
   resetRequestJob,
   runOperationJob,
+  sweepMediaJob,
   sweepContentsJob,
   ...CONTENT_JOBS,
 ];
@@ -74,6 +76,9 @@ export interface Composition {
   readonly uploads: UploadService;
   /** To be started where uploads are signed. */
   readonly probed: ProbedStore;
+  readonly mediaSweeps: MediaSweepService;
+  /** Ends what is under way outside the queue. */
+  stop(): Promise<void>;
   readonly contentChecks: ContentCheckService;
 }
 
@@ -93,8 +98,8 @@ export function compose(input: CompositionInput): Composition {
   const keys = composeKeys(basis);
   const accounts = composeAccounts(basis, signIn, keys.keys);
   const auditLog = composeAuditLog(basis);
-  const files = composeFiles(basis, auditLog.recorder);
   const board = new JobBoard(infrastructure.database, queue);
+  const files = composeFiles(basis, auditLog.recorder, board);
   const direct = composeDirectUploads(basis, files, (id) => board.find(id));
   const contentChecks = composeContentCheck(basis);
   return {
@@ -124,6 +129,12 @@ export function compose(input: CompositionInput): Composition {
     trash: files.trash,
     uploads: direct.uploads,
     probed: files.probed,
+    mediaSweeps: files.mediaSweeps,
+    stop: async () => {
+      files.probed.stop();
+      files.ledger.stop();
+      await files.mediaWorker.stop();
+    },
     contentChecks,
   };
 }

@@ -31,10 +31,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
   );
   const { access, firstAdmin, idempotency, limits, probed, queue, readiness, routes } = await lifecycle.step(
     () => compose({ config, secrets, infrastructure, clock: systemClock, log, version: VERSION }),
-    async (composition) => {
-      composition.probed.stop();
-      composition.ledger.stop();
-    },
+    (composition) => composition.stop(),
   );
   const works = config.role !== 'api';
   await lifecycle.step(

@@ -1,8 +1,10 @@
+import type { ThumbnailService } from '../features/assets/index.ts';
 import {
   DriveAccess,
   DriveAccessRepository,
   DriveFileService,
   driveFileRoutes,
+  driveThumbnailRoutes,
   FolderService,
   folderRoutes,
 } from '../features/drive/index.ts';
@@ -26,6 +28,7 @@ export interface DriveInput {
   readonly levels: LevelListing;
   readonly reading: ReadingService;
   readonly zips: ZipService;
+  readonly thumbnails: ThumbnailService;
   readonly fileLedger: FileLedgerRepository;
   readonly folderLedger: FolderLedgerRepository;
   readonly operations: OperationService;
@@ -35,7 +38,7 @@ export interface DriveInput {
 
 /** Drives by id: folders and files, the own ones and what others share. */
 export function composeDrive({ database, clock, uow, folderLimits }: Basis, input: DriveInput) {
-  const { storage, levels, reading, zips, fileLedger, folderLedger, operations, spaces, policy } = input;
+  const { storage, levels, reading, zips, thumbnails, fileLedger, folderLedger, operations, spaces, policy } = input;
   const access = new DriveAccess({ repository: new DriveAccessRepository(database), clock });
   const folders = new FolderService({
     access,
@@ -47,5 +50,12 @@ export function composeDrive({ database, clock, uow, folderLimits }: Basis, inpu
     startOperation: (tx, spaceId, operationId) => operations.start(tx, spaceId, operationId),
   });
   const files = new DriveFileService({ access, storage, reading, fileLedger, policy });
-  return { access, routes: [...folderRoutes({ folders, clock }), ...driveFileRoutes({ files, spaces, clock })] };
+  return {
+    access,
+    routes: [
+      ...folderRoutes({ folders, clock }),
+      ...driveFileRoutes({ files, spaces, clock }),
+      ...driveThumbnailRoutes(files, thumbnails),
+    ],
+  };
 }

@@ -1,3 +1,4 @@
+import { MediaRepository, ThumbnailService } from '../features/assets/index.ts';
 import {
   AuditLogRepository,
   AuditLogService,
@@ -53,7 +54,10 @@ import {
   ZipService,
   zipRoutes,
 } from '../features/storage/index.ts';
+import { mediaKindOf } from '../platform/media/media-kinds.ts';
 import { ProbedStore } from '../platform/object-store/probed-store.ts';
+import type { JobBoard } from '../platform/queue/job-board.ts';
+import { composeAssets } from './assets.ts';
 import type { Basis } from './basis.ts';
 import { composeDrive } from './drive.ts';
 
@@ -67,7 +71,7 @@ export function composeAuditLog({ config, database, clock, queue }: Basis) {
 }
 
 /** Files: the ledger, the one way in, and what is read and removed. */
-export function composeFiles(basis: Basis, recorder: AuditRecorder) {
+export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBoard) {
   const { config, database, store, budget, clock, log, queue, uow, audit } = basis;
   const { trashDays: driveTrashDays } = config.retention;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
@@ -78,7 +82,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
   const policy = new ContentPolicy(config.limits);
   const processing = new ContentProcessing({
     scans: config.clamdUrl !== undefined,
-    makesMedia: () => false,
+    makesMedia: (contentType) => mediaKindOf(contentType) !== null,
     outbox: basis.outbox,
   });
   const committer = new FileCommitter(ledger, processing);
@@ -137,6 +141,8 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     clock,
   });
   const zips = new ZipService({ files: new ZipRepository(database), store, recorder, clock });
+  const media = new MediaRepository(database);
+  const thumbnails = new ThumbnailService({ media, store });
   const drive = composeDrive(basis, {
     storage,
     levels,
@@ -147,7 +153,9 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     policy,
     zips,
     spaces,
+    thumbnails,
   });
+  const assets = composeAssets(basis, { storage, reading, spaces, board, media, thumbnails });
   registerLedgerJobs(queue, ledger, tombstones);
   registerStorageJobs(queue, operations, trash);
   return {
@@ -166,6 +174,8 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
     levels,
     reading,
     zips,
+    mediaWorker: assets.worker,
+    mediaSweeps: assets.sweeps,
     routes: [
       ...storageRoutes({ storage, levels, reading, spaces, clock }),
       ...changeRoutes(storage, spaces),
@@ -176,6 +186,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder) {
       ...usageRoutes(usage),
       ...zipRoutes(zips),
       ...drive.routes,
+      ...assets.routes,
     ],
   };
 }

@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   RESERVATION_NOT_FOUND: { status: 404, message: 'There is no such reservation' },
   FOLDER_NOT_FOUND: { status: 404, message: 'There is no such folder' },
   VERSION_NOT_FOUND: { status: 404, message: 'The file has no such version' },
+  THUMBNAIL_NOT_FOUND: { status: 404, message: 'There is no thumbnail of this file, or not yet' },
   SHARE_NOT_FOUND: { status: 404, message: 'There is no such share' },
   LINK_NOT_FOUND: { status: 404, message: 'There is no such link' },
   SESSION_NOT_FOUND: { status: 404, message: 'There is no such session' },

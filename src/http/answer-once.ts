@@ -61,23 +61,22 @@ export async function answerOnce(service: IdempotencyService, exchange: KeyedExc
     scope: scopeOf(service, exchange),
     key,
     userId: principal?.userId ?? null,
-    fingerprint: spec.multipartField === undefined ? service.fingerprint(askedIn(req, req.body ?? null)) : null,
+    fingerprint: spec.multipartField === undefined ? service.fingerprint(askedIn(spec, req, req.body ?? null)) : null,
   });
   if (begun.kind === 'run') return runOnce(service, exchange, begun.attempt);
   if (spec.multipartField !== undefined && begun.fingerprint !== null) {
-    await assertSameForm(service, { input, field: spec.multipartField, known: begun.fingerprint });
+    await assertSameForm(service, { spec, input, field: spec.multipartField, known: begun.fingerprint });
   }
-  const reply = begun.kind === 'done' ? begun.reply : await rebuilt(exchange, begun.effect);
   res.setHeader(REPLAYED_HEADER, 'true');
-  return reply;
+  return begun.kind === 'done' ? begun.reply : rebuilt(exchange, begun.effect);
 }
 
 function runOnce(
   service: IdempotencyService,
-  { act, input: { req } }: KeyedExchange,
+  { act, spec, input: { req } }: KeyedExchange,
   attempt: IdempotencyAttempt,
 ): Promise<StoredReply | null> {
-  req.onForm = (form) => service.noteFingerprint(attempt, fingerprintOf(service, req, form));
+  req.onForm = (form) => service.noteFingerprint(attempt, fingerprintOf(service, { spec, req }, form));
   return service.run(
     attempt,
     () => act(attempt),
@@ -88,11 +87,11 @@ function runOnce(
 /** Reads the form through, and nothing more: what it holds was taken in before. */
 async function assertSameForm(
   service: IdempotencyService,
-  { input, field, known }: { readonly input: Input; readonly field: string; readonly known: Buffer },
+  { spec, input, field, known }: Pick<KeyedExchange, 'spec' | 'input'> & { field: string; known: Buffer },
 ): Promise<void> {
   const { req, res, confirm } = input;
   const knownBytes = Number(known.readBigUInt64BE(0));
-  req.onForm = async (form) => service.assertSame(fingerprintOf(service, req, form), known);
+  req.onForm = async (form) => service.assertSame(fingerprintOf(service, { spec, req }, form), known);
   await receiveFile(req, res, field, async ({ body }) => {
     let sizeBytes = 0;
     for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -106,12 +105,17 @@ async function assertSameForm(
 }
 
 /** What was made may be gone by now: then the answer is that it was done. */
-async function rebuilt({ spec, input, present }: KeyedExchange, { subject, secret }: Effect): Promise<StoredReply> {
-  const rebuild = spec.rebuild as ((input: Rebuild) => Promise<Reply>) | undefined;
-  if (!rebuild || subject.id === null) throw doneBefore(subject);
+async function rebuilt(
+  { spec, input, present }: KeyedExchange,
+  { subject, secret }: Effect,
+): Promise<StoredReply | null> {
+  const rebuild = spec.rebuild as ((input: Rebuild) => Promise<Reply | undefined>) | undefined;
   try {
-    return present(await rebuild({ ...input, subjectId: subject.id, secret }));
+    if (!rebuild || subject.id === null) throw doneBefore(subject);
+    const reply = await rebuild({ ...input, subjectId: subject.id, secret });
+    return reply ? present(reply) : null;
   } catch (error) {
+    input.res.removeHeader(REPLAYED_HEADER);
     throw toAppError(error).httpStatusCode < 500 ? doneBefore(subject) : error;
   }
 }
@@ -124,12 +128,18 @@ function scopeOf(service: IdempotencyService, { principal, operation, input: { r
   return `anyone:${who.toString('base64url')} ${operation}`;
 }
 
-function askedIn(req: Request, body: unknown): object {
-  return { params: req.params, query: req.query, body };
+/** Where the body is raw, what it is for stands in the headers. */
+function askedIn({ headers = {} }: Route, req: Request, body: unknown): object {
+  const named = Object.keys(headers).map((name) => [name, req.headers[name.toLowerCase()] ?? null]);
+  return { params: req.params, query: req.query, body, ...(named.length > 0 ? { headers: named } : {}) };
 }
 
-function fingerprintOf(service: IdempotencyService, req: Request, form: FormDigest): Buffer {
+function fingerprintOf(
+  service: IdempotencyService,
+  { spec, req }: { readonly spec: Route; readonly req: Request },
+  form: FormDigest,
+): Buffer {
   const size = Buffer.alloc(SIZE_BYTES);
   size.writeBigUInt64BE(BigInt(form.sizeBytes));
-  return Buffer.concat([size, service.fingerprint(askedIn(req, form))]);
+  return Buffer.concat([size, service.fingerprint(askedIn(spec, req, form))]);
 }

@@ -6,9 +6,13 @@ import type { Response } from 'express';
  * Streams stored content after status and headers are set, or ends the response where there is no body to send.
  * Whatever the content is, it must not act in this origin (DESIGN.md: HTML and SVG are user input here).
  */
-export async function sendContent(res: Response, body: Readable | undefined): Promise<void> {
+export async function sendContent(
+  res: Response,
+  body: Readable | undefined,
+  cacheControl = 'private, no-cache',
+): Promise<void> {
   res.setHeader('Content-Security-Policy', "default-src 'none'; sandbox");
-  res.setHeader('Cache-Control', 'private, no-cache');
+  res.setHeader('Cache-Control', cacheControl);
   if (!body) {
     res.end();
     return;

@@ -98,7 +98,7 @@ export interface RouteSpec<A extends Access, P, Q, B> {
    * The answer for a key whose work was done and whose answer was lost, made anew from what the audit entry names as its
    * subject. CONFLICT, with the subject in its details, where a route has none.
    */
-  readonly rebuild?: (input: RebuildInput<A, P, Q, B>) => Promise<Reply>;
+  readonly rebuild?: (input: RebuildInput<A, P, Q, B>) => Promise<Reply | undefined>;
   /** The request is multipart/form-data with one file in this field; the handler reads it. */
   readonly multipartField?: string;
   /** The request's body is bytes of this type; the handler reads them. */
@@ -116,7 +116,7 @@ export interface RouteSpec<A extends Access, P, Q, B> {
 /** A route whose types are checked and then forgotten, so that routes of all shapes fit one list. */
 export type Route = Omit<RouteSpec<Access, z.ZodType, z.ZodType, z.ZodType>, 'handler' | 'rebuild'> & {
   readonly handler: (input: never) => Promise<Reply | undefined>;
-  readonly rebuild?: (input: never) => Promise<Reply>;
+  readonly rebuild?: (input: never) => Promise<Reply | undefined>;
 };
 
 /**

@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClaimedKey, createKey, signUpAndGetKey } from '../support/client-accounts.ts';
 import { eventually } from '../support/client-eventually.ts';
 import { pump, StreamedUpload } from '../support/client-raw.ts';
+import { photo } from '../support/pictures.ts';
 import { S3_SERVER_HINT, type S3Server, startS3Server } from '../support/s3-server.ts';
 import { ServerPlace } from '../support/server-place.ts';
 import { complaints, readZip } from '../support/zip.ts';
@@ -49,6 +51,32 @@ describe.skipIf(s3 === null)(s3 ? 'on an S3 server' : `on an S3 server (${S3_SER
     const listed = await bucket.send(new ListObjectsV2Command({ Bucket: BUCKET, Prefix: prefix }));
     return (listed.Contents ?? []).map(({ Key }) => Key ?? '');
   }
+
+  test('thumbnails lie beside their file, are linked without credentials, and go with it', async () => {
+    const bytes = new Uint8Array(await photo({ width: 1200, height: 600 }));
+    const { id } = (await key.client.upload('photo.jpg', bytes, { type: 'image/jpeg' })).data.file;
+    const read = async () =>
+      (await key.client.get<{ asset: { thumbnails: { large: string } | null } }>(`/assets/${id}`)).data.asset;
+    const { thumbnails } = await eventually('it has thumbnails', async () => {
+      const asset = await read();
+      return asset.thumbnails === null ? null : asset;
+    });
+    expect(new URL(thumbnails?.large ?? '').origin).toBe(s3?.endpoint);
+    const picture = await fetch(thumbnails?.large ?? '');
+    expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/webp']);
+    expect(await sharp(await picture.arrayBuffer()).metadata()).toMatchObject({ format: 'webp', width: 1024 });
+    expect((await read()).thumbnails).toEqual(thumbnails);
+    const prefix = `apikeys/${key.accessKeyId}/`;
+    const before = await keysInBucket(prefix);
+    await key.client.delete('photo.jpg');
+    await eventually(
+      'all four objects are gone',
+      async () => (await keysInBucket(prefix)).length === before.length - 4,
+      {
+        withinMs: 30_000,
+      },
+    );
+  });
 
   test.each([0, 1, 65_537, 9 * MIB])('a file of %i bytes is stored, read, linked and deleted', async (size) => {
     const content = randomBytes(size);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { declaredRoutes } from '../../scripts/declared-routes.ts';
 import type { Route } from '../../src/http/route.ts';
 import { type Site, startAccounts } from '../support/accounts.ts';
@@ -25,6 +25,7 @@ const CREATES_NOTHING = new Set([
   'restoreAccount',
   'restoreUser',
   'retryJob',
+  'processAsset',
   'bulkDeleteFiles',
   'restoreManyFromTrash',
   'restoreFromTrash',
@@ -34,8 +35,6 @@ const CREATES_NOTHING = new Set([
   'completeUpload',
   'completeMultipart',
   'presignParts',
-  // Bytes by a protocol with means of its own: a creation whose answer was lost is given up by itself.
-  'createTusUpload',
 ]);
 
 /** What was made may not be said again: not even to whoever dropped it, under another name than it has. */
@@ -80,6 +79,7 @@ describe.each(KEYED.map((route): [string, Route] => [route.operationId, route]))
     const { me, call, key } = await prepared(route);
     const first = await losingAnswers(() => send(route, call, me, key));
     expect(first.status).toBeLessThan(300);
+    await ended(key);
     const before = await entries();
     const again = await send(route, call, me, key);
     if (NOT_REBUILT.has(route.operationId)) {
@@ -110,6 +110,7 @@ describe.each(KEYED.map((route): [string, Route] => [route.operationId, route]))
   it('asks whoever comes while it is under way to come again', async () => {
     const { me, call, key } = await prepared(route);
     await send(route, call, me, key);
+    await ended(key);
     await change(`effect_at = NULL, status = NULL, reply = NULL, claimed_until = now() + interval '1 hour'`, key);
     const reply = await send(route, call, me, key);
     expect(reply.body.error).toMatchObject({ code: 'CONFLICT', httpStatusCode: 409 });
@@ -175,12 +176,17 @@ async function entries(): Promise<number> {
   return world.database.prisma.auditLog.count();
 }
 
-async function change(assignments: string, key: string): Promise<void> {
+async function change(assignments: string, key: string, where = 'true'): Promise<void> {
   const changed = await world.database.prisma.$executeRawUnsafe(
-    `UPDATE idempotency_keys SET ${assignments} WHERE key = $1`,
+    `UPDATE idempotency_keys SET ${assignments} WHERE key = $1 AND (${where})`,
     key,
   );
   expect(changed).toBe(1);
+}
+
+/** A handler that answers by itself has answered before its attempt has ended. */
+async function ended(key: string): Promise<void> {
+  await vi.waitFor(() => change('attempt = attempt', key, 'status IS NOT NULL OR claimed_until <= now()'));
 }
 
 /** As if the process had died after the effect and before its answer. */

@@ -7,6 +7,7 @@ import { PgBossQueue } from '../../src/platform/queue/pg-boss-queue.ts';
 import { type Accounts, type Caller, PASSWORD, type Site, startAccounts } from '../support/accounts.ts';
 import { insertAuditRows } from '../support/audit-rows.ts';
 import { bearer, claimedKey, upload } from '../support/callers.ts';
+import { photo } from '../support/pictures.ts';
 import { seedFiles } from '../support/seeded-files.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -144,6 +145,41 @@ const CASES: Readonly<Record<string, () => Promise<Delivery>>> = {
     };
     return { payload: {}, check };
   },
+  'content.check': async () => {
+    const { payload, sha256, shaNow } = await unread();
+    return { payload, check: async () => expect(await shaNow()).toBe(sha256) };
+  },
+  'content.check.sweep': async () => {
+    const { payload } = await unread();
+    const old = new Date(Date.now() - DAY_MS);
+    await a.database.prisma.file.update({ where: { id: payload.fileId }, data: { uploadedAt: old } });
+    // Sweeps at once may each enqueue it: what the job does is one effect however often it runs.
+    const check = async () => expect((await newest('content.check')).data).toEqual(payload);
+    return { payload: {}, check };
+  },
+  'media.process': async () => {
+    const me = await a.user();
+    const payload = await picture(me);
+    const check = async () => {
+      const media = await a.database.prisma.fileMedia.findUniqueOrThrow({ where: { objectKey: payload.objectKey } });
+      expect([media.state, Object.keys(media.thumbnails as object)]).toEqual(['DONE', ['large', 'small', 'medium']]);
+      await a.composition.tombstones.purge();
+      expect(await readdir(join(a.dataDirectory, 'objects', 'users', me.id))).toHaveLength(4);
+    };
+    return { payload, check };
+  },
+  'media.sweep': async () => {
+    const { objectKey } = await picture(await a.user());
+    const before = await waiting('media.process');
+    const old = new Date(Date.now() - DAY_MS);
+    await a.database.prisma.fileMedia.update({ where: { objectKey }, data: { updatedAt: old } });
+    const check = async () => {
+      expect(await waiting('media.process')).toBe(before + 1);
+      const { state } = await a.database.prisma.fileMedia.findUniqueOrThrow({ where: { objectKey } });
+      expect(state).toBe('PENDING');
+    };
+    return { payload: {}, check };
+  },
   'outbox.relay': async () => {
     const jobs = [newId(), newId()].map((id) => ({ id, job: 'content.check', payload: {} }));
     await a.database.prisma.jobOutbox.createMany({ data: jobs });
@@ -252,6 +288,32 @@ async function waiting(queue: string): Promise<number> {
     [queue],
   );
   return row?.n ?? 0;
+}
+
+/** Of a file whose content nobody has read. */
+async function unread() {
+  const me = await a.user();
+  const { id: fileId, checksumSha256: sha256 } = (await upload(a, bearer(me), 'unread.txt').expect(201)).body.data.file;
+  const { spaceId, objectKey } = await a.database.prisma.file.update({ where: { id: fileId }, data: { sha256: null } });
+  const shaNow = async () => (await a.database.prisma.file.findUniqueOrThrow({ where: { id: fileId } })).sha256;
+  return { payload: { spaceId, fileId, objectKey }, sha256, shaNow };
+}
+
+/** Of a picture that somebody has put into the drive, and whose job nobody has. */
+async function picture(me: Caller) {
+  const form = a
+    .anonymous()
+    .post('/api/storage/upload')
+    .set(bearer(me))
+    .attach('file', await photo(), 'a.jpg');
+  const { id: fileId } = (await form.expect(201)).body.data.file;
+  const { spaceId, objectKey } = await a.database.prisma.file.findUniqueOrThrow({ where: { id: fileId } });
+  await expect.poll(() => a.database.prisma.jobOutbox.count()).toBe(0);
+  await a.database.query(
+    { name: 'test_no_media_jobs', text: `DELETE FROM pgboss.job WHERE name = 'media.process'` },
+    [],
+  );
+  return { spaceId, fileId, objectKey };
 }
 
 function audited(subjectId: string, action: string): Promise<number> {

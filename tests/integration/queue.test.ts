@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/platform/db/database.ts';
 import { UnitOfWork } from '../../src/platform/db/unit-of-work.ts';
 import { silentLogger } from '../../src/platform/logging/logger.ts';
+import { FinalJobError } from '../../src/platform/queue/final-job-error.ts';
 import { defineJob } from '../../src/platform/queue/job.ts';
 import { PgBossQueue } from '../../src/platform/queue/pg-boss-queue.ts';
 import { DEAD_LETTERS } from '../../src/platform/queue/pg-boss-schema.ts';
@@ -111,6 +112,28 @@ describe('a job', () => {
     expect(tries.filter((entry) => entry.startsWith('good'))).toEqual(['good0']);
     expect(tries.filter((entry) => entry.startsWith('bad'))).toEqual(['bad0', 'bad1', 'bad2']);
   }, 60_000);
+
+  it('that can never succeed becomes a dead letter at once, which says why', async () => {
+    const queue = queueOn(database.url, 2);
+    let tries = 0;
+    queue.work(frail, async () => {
+      tries += 1;
+      throw new FinalJobError('too_many_pixels', 'the image has too many pixels');
+    });
+    await queue.start(BOTH);
+    await queue.enqueue(null, frail, { text: 'bomb' });
+    await until('the dead letter', async () => (await count(DEAD_LETTERS)) === 1);
+    const [letter] = await db.query<{ source_output: object }>(
+      { name: 'test_letter', text: 'SELECT source_output FROM pgboss.job WHERE name = $1' },
+      [DEAD_LETTERS],
+    );
+    expect(letter?.source_output).toMatchObject({
+      name: 'FinalJobError',
+      code: 'too_many_pixels',
+      message: 'the image has too many pixels',
+    });
+    expect(tries).toBe(1);
+  });
 
   it('comes in a backlog without a poll between batches', async () => {
     const queue = queueOn();

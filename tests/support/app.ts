@@ -84,8 +84,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     dataDirectory,
     close: async () => {
       await composition.queue.stop({ timeoutMs: 2000 });
-      composition.probed.stop();
-      composition.ledger.stop();
+      await composition.stop();
       await infrastructure.close();
       if (!options.database) await database.drop();
       await rm(dataDirectory, { recursive: true, force: true });

@@ -14,6 +14,9 @@ export interface SpaceBooks {
   readonly ledgerBytes: number;
   readonly ledgerObjects: number;
   readonly uploads: number;
+  /** Pictures beside the files, which count for nothing. */
+  readonly thumbnails: number;
+  readonly thumbnailBytes: number;
 }
 
 /** Reads the books of a key's space out of the database. */
@@ -25,7 +28,10 @@ export async function readBooks(place: ServerPlace, { accessKeyId }: ClaimedKey)
         (SELECT count(*) FROM files f WHERE f.space_id = s.id AND f.deleted_at IS NULL) AS "files",
         (SELECT coalesce(sum(delta_bytes), 0) FROM usage_entries e WHERE e.space_id = s.id) AS "ledgerBytes",
         (SELECT coalesce(sum(delta_objects), 0) FROM usage_entries e WHERE e.space_id = s.id) AS "ledgerObjects",
-        (SELECT count(*) FROM uploads u WHERE u.space_id = s.id) AS "uploads"
+        (SELECT count(*) FROM uploads u WHERE u.space_id = s.id) AS "uploads",
+        (SELECT count(*) FROM file_media m, jsonb_each(m.thumbnails) t WHERE m.space_id = s.id) AS "thumbnails",
+        (SELECT coalesce(sum((t.value->>'sizeBytes')::bigint), 0) FROM file_media m, jsonb_each(m.thumbnails) t
+         WHERE m.space_id = s.id) AS "thumbnailBytes"
       FROM spaces s WHERE s.prefix = $1`,
     [`apikeys/${accessKeyId}/`],
   );
@@ -42,10 +48,10 @@ export async function expectClean(place: ServerPlace, key: ClaimedKey, withinMs 
   await eventually(
     'nothing is left of what failed',
     async () => {
-      const { reservedBytes, reservedObjects, uploads, files } = await readBooks(place, key);
+      const { reservedBytes, reservedObjects, uploads, files, thumbnails } = await readBooks(place, key);
       expect({ reservedBytes, reservedObjects, uploads }).toEqual({ reservedBytes: 0, reservedObjects: 0, uploads: 0 });
       expect(await place.temporaries()).toEqual([]);
-      expect(await place.objects(prefix)).toHaveLength(files);
+      expect(await place.objects(prefix)).toHaveLength(files + thumbnails);
       return true;
     },
     { withinMs, everyMs: 100 },
@@ -58,7 +64,7 @@ export async function expectClean(place: ServerPlace, key: ClaimedKey, withinMs 
     ledgerBytes: books.usedBytes,
     ledgerObjects: books.usedObjects,
   });
-  expect(objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)).toBe(books.usedBytes);
+  expect(objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)).toBe(books.usedBytes + books.thumbnailBytes);
   return books;
 }
 

@@ -76,9 +76,40 @@ const AUDIT_SPACE = {
     (SELECT count(*) FROM files f WHERE f.space_id = $1 AND f.deleted_at IS NULL AND path_parent(f.path) <> '' AND s.kind = 'DRIVE'
      AND NOT EXISTS (SELECT 1 FROM folders p WHERE p.space_id = $1 AND p.path = path_parent(f.path))) AS "files without a folder",
     (SELECT count(*) FROM object_tombstones t WHERE EXISTS (SELECT 1 FROM files f WHERE f.object_key = t.object_key)
-     OR EXISTS (SELECT 1 FROM file_versions v WHERE v.object_key = t.object_key)) AS "buried alive"
+     OR EXISTS (SELECT 1 FROM file_versions v WHERE v.object_key = t.object_key)
+     OR EXISTS (SELECT 1 FROM file_media m, jsonb_each(m.thumbnails) n WHERE m.space_id = $1 AND n.value->>'key' = t.object_key)) AS "buried alive",
+    (SELECT count(*) FROM file_media m WHERE m.space_id = $1 AND NOT EXISTS (SELECT 1 FROM files f WHERE f.object_key = m.object_key AND f.space_id = $1)
+     AND NOT EXISTS (SELECT 1 FROM file_versions v WHERE v.object_key = m.object_key AND v.space_id = $1)) AS "media of no content",
+    (SELECT count(*) FROM files f WHERE f.space_id = $1 AND f.has_thumbnails
+     <> EXISTS (SELECT 1 FROM file_media m WHERE m.object_key = f.object_key AND m.thumbnails <> '{}')) AS "wrong word of thumbnails"
     FROM spaces s WHERE s.id = $1`,
 };
+
+/** Must be 0. */
+const ODDITIES = [
+  'differing categories',
+  'misplaced folders',
+  'files without a folder',
+  'buried alive',
+  'media of no content',
+  'wrong word of thumbnails',
+];
+
+const NAMED_OBJECTS = {
+  name: 'test_named_objects',
+  text: `SELECT object_key, size_bytes, sha256 FROM files WHERE space_id = $1
+    UNION ALL SELECT object_key, size_bytes, sha256 FROM file_versions WHERE space_id = $1
+    UNION ALL SELECT t.value->>'key', (t.value->>'sizeBytes')::int8, NULL
+      FROM file_media m CROSS JOIN LATERAL jsonb_each(m.thumbnails) t WHERE m.space_id = $1`,
+};
+
+/** All that rows of a space name in the store: contents of files and versions, and thumbnails, which have no checksum. */
+export function namedObjects(database: Database, spaceId: string) {
+  return database.query<{ readonly object_key: string; readonly size_bytes: number; readonly sha256: string | null }>(
+    NAMED_OBJECTS,
+    [spaceId],
+  );
+}
 
 /**
  * The space's counters, and whether rows, reservations, byte ledger and rollups add up to them, as they must at every
@@ -91,9 +122,7 @@ export async function auditSpace(database: Database, spaceId: string) {
   const faults = [
     ...Object.keys(SUMS).filter((name) => of(name) !== of(`sum ${name}`)),
     ...Object.entries(MIRRORS).flatMap(([name, [counter]]) => (of(name) === of(counter) ? [] : [name])),
-    ...['differing categories', 'misplaced folders', 'files without a folder', 'buried alive'].filter(
-      (name) => of(name) !== 0,
-    ),
+    ...ODDITIES.filter((name) => of(name) !== 0),
   ];
   return {
     usedBytes: of('used_bytes'),

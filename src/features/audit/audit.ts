@@ -45,6 +45,7 @@ export const AUDIT_ACTIONS = [
   'file.version_restore',
   'file.version_delete',
   'file.quarantine',
+  'file.process',
   'upload.open',
   'upload.abort',
   'reservation.create',

@@ -1,6 +1,6 @@
 import { lastSegment } from '../ingest/index.ts';
 import type { DeletedFile } from '../ledger/index.ts';
-import { type Folder, presentFile, presentUsage } from '../storage/index.ts';
+import { type Folder, presentFile, presentUsage, thumbnailPaths } from '../storage/index.ts';
 import { type FileGrant, type FolderGrant, type Grant, shownParent, shownPath } from './drive.ts';
 import type { TakenIn } from './drive-file.service.ts';
 import type { Level } from './folder.service.ts';
@@ -9,11 +9,14 @@ type Presentable = Parameters<typeof presentFile>[0];
 
 /** API.md's `file` with its name and folder, as the user of the grant may see it. */
 function presentDriveFile(grant: Grant, file: Presentable, folderId: string | null) {
+  const presented = presentFile(file);
   return {
-    ...presentFile(file),
+    ...presented,
     fileName: shownPath(grant, file.path),
     name: lastSegment(file.path),
     folderId: shownParent(grant, file.path, folderId),
+    // By `/assets` only the owner finds them.
+    thumbnails: presented.thumbnails && thumbnailPaths('/api/files', file),
   };
 }
 

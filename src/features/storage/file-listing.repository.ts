@@ -99,14 +99,17 @@ export class FileListingRepository {
   /** Finds all that match behind the cursor and sorts them; null where that are too many. */
   async #match(spaceId: string, query: FileQuery): Promise<FilePage | null> {
     // Nothing of one or two characters is in the index.
-    const isIndexed = query.category !== undefined || query.tag !== undefined || query.prefix !== '';
+    const isIndexed =
+      query.category !== undefined || query.tag !== undefined || query.prefix !== '' || isRare(query.status);
     if (!isIndexed && (query.search === undefined || !/[\p{L}\p{N}]{3}/u.test(query.search))) return null;
     const { values, bind } = binder(spaceId);
-    const filters = conditions(query, bind, true).join(' AND ');
-    const sortColumn = SORT_COLUMN[query.sort];
+    const ways = [conditions(query, bind, true), ...(searchesMetadata(query) ? [inMetadata(query, bind)] : [])];
+    const found = ways.map(
+      (filters) => `(SELECT id, ${SORT_COLUMN[query.sort]} FROM files
+        WHERE ${[walked(query, bind, true), ...filters].join(' AND ')} LIMIT ${bind(this.#matches + 1)})`,
+    );
     const text = `WITH found AS MATERIALIZED (
-        SELECT id, ${sortColumn} FROM files
-        WHERE ${walked(query, bind, true)} AND ${filters} LIMIT ${bind(this.#matches + 1)}
+        ${found.join(' UNION ')}
       ), page AS MATERIALIZED (
         SELECT id FROM found ORDER BY ${orderBy(query)} LIMIT ${bind(query.limit + 1)}
       ) SELECT ${FILE_COLUMNS}, (SELECT count(*) FROM found) AS total FROM files WHERE id IN (SELECT id FROM page)
@@ -149,14 +152,44 @@ function walked(query: FileQuery, bind: Bind, cheaply = false): string {
 
 /** What it does not find: by the index of filters, or as is cheapest to ask of each file. */
 function conditions(query: FileQuery, bind: Bind, indexed: boolean): string[] {
-  const { search, category, tag } = query;
+  const { search, status, category, tag } = query;
   const found: string[] = [];
   if (query.sort !== 'name' && hasPrefix(query)) found.push(...prefixed(query.prefix, bind));
   // Not by bytes: only in a language does a letter have another case.
-  if (search !== undefined) found.push(`path COLLATE "default" ILIKE ${bind(containing(search))}`);
+  if (search !== undefined) {
+    const inName = `path COLLATE "default" ILIKE ${bind(containing(search))}`;
+    found.push(searchesMetadata(query) && !indexed ? `(${inName} OR ${saysOfItself(search, bind)})` : inName);
+  }
+  if (status !== undefined) found.push(`status = ${bind(status)}::"FileStatus"`);
+  // Only with this is the index of those used.
+  if (indexed && isRare(status)) found.push(`status <> 'READY'`);
   if (category !== undefined) found.push(`category = ${bind(category)}`);
   if (tag !== undefined) found.push(indexed ? `tag_terms(tags) @> ARRAY[${bind(tag)}]` : hasTag(tag, bind));
   return found;
+}
+
+/** Of a file that is looked at: by its key, so that it costs the same whatever else there is. */
+function saysOfItself(search: string, bind: Bind): string {
+  return `coalesce((SELECT ${hasWords(search, bind)} FROM file_media m WHERE m.object_key = walked.object_key), false)`;
+}
+
+/** The same search by the index of metadata, with the other filters. */
+function inMetadata({ search = '', searchesMetadata: _, ...query }: FileQuery, bind: Bind): string[] {
+  const found = `object_key IN (SELECT m.object_key FROM file_media m
+    WHERE m.space_id = $1 AND m.search_text <> '' AND ${hasWords(search, bind)})`;
+  return [...conditions(query, bind, true), found];
+}
+
+function hasWords(search: string, bind: Bind): string {
+  return `lower(m.search_text) LIKE lower(${bind(containing(search.toLowerCase()))})`;
+}
+
+function searchesMetadata({ search, searchesMetadata: isAsked = false }: FileQuery): boolean {
+  return search !== undefined && isAsked;
+}
+
+function isRare(status: FileQuery['status']): boolean {
+  return status !== undefined && status !== 'READY';
 }
 
 /** The same as by `path_folder_key`, which takes long for each file that the index does not have it for. */
@@ -185,8 +218,10 @@ function hasPrefix({ prefix, folder }: FileQuery): boolean {
 }
 
 function isServedBySort(query: FileQuery): boolean {
-  const { sort, search, category, tag } = query;
-  return [search, category, tag].every((filter) => filter === undefined) && (sort === 'name' || !hasPrefix(query));
+  const { sort, search, status, category, tag } = query;
+  return (
+    [search, status, category, tag].every((filter) => filter === undefined) && (sort === 'name' || !hasPrefix(query))
+  );
 }
 
 /** One name for each shape of the statement, as prepared statements must have. */
@@ -194,7 +229,8 @@ function shapeOf(query: FileQuery): string {
   const parts = [
     hasPrefix(query) ? (endOfPrefix(query.prefix) === null ? 'q' : 'p') : '',
     query.folder === undefined ? '' : 'f',
-    query.search === undefined ? '' : 's',
+    query.search === undefined ? '' : searchesMetadata(query) ? 'm' : 's',
+    query.status === undefined ? '' : 'r',
     query.category === undefined ? '' : 'c',
     query.tag === undefined ? '' : query.tag.includes('=') ? 'v' : 't',
     query.cursor === undefined ? '' : 'k',

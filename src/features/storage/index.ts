@@ -1,5 +1,6 @@
 export { AnalyticsRepository } from './analytics.repository.ts';
 export { changeRoutes } from './change.router.ts';
+export { changeBody } from './change.schemas.ts';
 export { FILE_COLUMNS, FileRepository, type FileRow, toFile } from './file.repository.ts';
 export { FileListingRepository } from './file-listing.repository.ts';
 export {
@@ -10,7 +11,7 @@ export {
   toFolder,
 } from './folder.repository.ts';
 export { FolderWalkRepository } from './folder-walk.repository.ts';
-export { freshUsage } from './fresh-usage.ts';
+export { freshUsage, showFreed } from './fresh-usage.ts';
 export { type FolderPage, LevelListing } from './level-listing.ts';
 export { OperationRepository } from './operation.repository.ts';
 export { operationRoutes } from './operation.router.ts';
@@ -22,23 +23,32 @@ export { SpaceRepository } from './space.repository.ts';
 export { spaceRoutes } from './space.router.ts';
 export { SpaceService } from './space.service.ts';
 export { purgeTrashJob, registerStorageJobs } from './storage.jobs.ts';
-export { presentFile, presentQuotaUsage, presentUsage } from './storage.presenter.ts';
+export {
+  livingFiles,
+  presentDeletedFile,
+  presentFile,
+  presentQuotaUsage,
+  presentUsage,
+  thumbnailPaths,
+} from './storage.presenter.ts';
 export { storageRoutes } from './storage.router.ts';
 export {
+  deleteQuery,
   EXAMPLE_FILE,
   EXAMPLE_USAGE,
   EXAMPLE_USAGE_DATA,
   file as fileSchema,
   fileName as fileNameSchema,
   linkQuery,
+  listQuery,
   tagArray,
   uploadQuery,
   usage,
   usageData,
 } from './storage.schemas.ts';
-export { StorageService, type UploadInput } from './storage.service.ts';
+export { type ChangeInput, type DeleteOptions, StorageService, type UploadInput } from './storage.service.ts';
 export { fileNotFound } from './storage-faults.ts';
-export type { StoredFile } from './stored-file.ts';
+export type { ListQuery, StoredFile } from './stored-file.ts';
 export { TrashRepository } from './trash.repository.ts';
 export { trashRoutes } from './trash.router.ts';
 export { TrashService } from './trash.service.ts';

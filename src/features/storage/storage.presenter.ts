@@ -24,13 +24,13 @@ export function presentFile(file: FileLike | IngestedFile) {
     tags: file.tags,
     uploadedAt: file.uploadedAt.toISOString(),
     lastModified: modifiedAt.toISOString(),
-    thumbnails: hasThumbnails ? thumbnailPaths(file.id) : null,
+    thumbnails: hasThumbnails && status === 'READY' ? thumbnailPaths('/api/assets', file) : null,
   };
 }
 
 /** Where they are read with the same credentials; `/assets/:id` gives links that need none. */
-function thumbnailPaths(fileId: string) {
-  const at = (size: string) => `/api/assets/${fileId}/thumbnails/${size}`;
+export function thumbnailPaths(root: string, { id, etag }: Pick<StoredFile, 'id' | 'etag'>) {
+  const at = (size: string) => `${root}/${id}/thumbnails/${size}?v=${encodeURIComponent(etag)}`;
   return { small: at('small'), medium: at('medium'), large: at('large') };
 }
 
@@ -44,6 +44,11 @@ export function presentUsage(counters: SpaceCounters, lastUpdated: Date) {
     versionBytes: counters.versionBytes,
     lastUpdated: lastUpdated.toISOString(),
   };
+}
+
+/** What lists of a space have in all. */
+export function livingFiles({ usedObjects, trashObjects, versionObjects }: SpaceSnapshot): number {
+  return usedObjects - trashObjects - versionObjects;
 }
 
 /** Usage held against the quota; percentages with two decimals. */

@@ -4,7 +4,6 @@ import { pageMeta } from '../../http/paging.ts';
 import { accepted, created, ok, type Route, route } from '../../http/route.ts';
 import { setQuotaHeaders } from '../../http/router.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
-import type { SpaceSnapshot } from '../access/index.ts';
 import { scopeOf } from '../ledger/index.ts';
 import { freshUsage, showFreed } from './fresh-usage.ts';
 import type { LevelListing } from './level-listing.ts';
@@ -12,6 +11,7 @@ import type { ReadingService } from './reading.service.ts';
 import { CONTENT_ERRORS, CONTENT_STREAM, sendFile, UNREADABLE_ERRORS } from './send-file.router.ts';
 import type { SpaceService } from './space.service.ts';
 import {
+  livingFiles,
   presentDeletedFile,
   presentDeletion,
   presentFile,
@@ -304,8 +304,4 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
       handler: async ({ principal }) => ok('Usage', presentQuotaUsage(principal.space)),
     }),
   ];
-}
-
-function livingFiles({ usedObjects, trashObjects, versionObjects }: SpaceSnapshot): number {
-  return usedObjects - trashObjects - versionObjects;
 }

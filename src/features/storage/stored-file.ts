@@ -30,6 +30,9 @@ export interface ListFilter {
   readonly prefix: string;
   /** Part of the path, without regard to case. */
   readonly search?: string | undefined;
+  /** It may also be part of what the content says of itself. */
+  readonly searchesMetadata?: boolean | undefined;
+  readonly status?: ContentStatus | undefined;
   readonly category?: string | undefined;
   readonly tag?: string | undefined;
 }

@@ -20,7 +20,10 @@ export interface JobAttempt {
   readonly signal: AbortSignal;
 }
 
-/** Does the work of one job. It may run twice (a process that dies before it could say so); throwing means: try again. */
+/**
+ * Does the work of one job. It may run twice (a process that dies before it could say so); throwing means: try again, and a
+ * `FinalJobError`: never.
+ */
 export type JobHandler<Payload extends object> = (payload: Payload, attempt: JobAttempt) => Promise<void>;
 
 export interface WorkOptions {

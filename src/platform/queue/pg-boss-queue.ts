@@ -3,6 +3,7 @@ import { newId } from '../crypto/random.ts';
 import { isSealedJson } from '../crypto/sealed-json.ts';
 import type { Tx } from '../db/unit-of-work.ts';
 import type { Logger } from '../logging/logger.ts';
+import { FinalJobError } from './final-job-error.ts';
 import type { AnyJobDefinition, JobDefinition } from './job.ts';
 import type { JobReturner } from './job-board.ts';
 import { describeFailure } from './job-failure.ts';
@@ -211,11 +212,14 @@ export class PgBossQueue implements JobQueue, JobReturner {
       await handler(data, { jobId: id, retryCount, signal });
       return { id, status: 'completed' };
     } catch (error) {
-      const final = retryCount >= definition.retryLimit;
+      const hopeless = error instanceof FinalJobError;
+      const final = hopeless || retryCount >= definition.retryLimit;
       const fields = { err: error, job: definition.name, jobId: id, retryCount };
-      if (final) this.#options.log.error(fields, 'a job failed for good');
+      // What it was given is at fault, nothing of ours.
+      if (hopeless) this.#options.log.warn(fields, 'a job failed for good');
+      else if (final) this.#options.log.error(fields, 'a job failed for good');
       else this.#options.log.warn(fields, 'a job failed and is tried again');
-      return { id, status: 'failed', output: describeFailure(error, isSealedJson(data)) };
+      return { id, status: hopeless ? 'deadletter' : 'failed', output: describeFailure(error, isSealedJson(data)) };
     }
   }
 

@@ -1,6 +1,7 @@
 import { authCases, userCases } from './accounts.ts';
 import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
+import { assetCases } from './assets.ts';
 import { directUploadCases } from './direct-uploads.ts';
 import { driveCases } from './drive.ts';
 import { jobCases } from './jobs.ts';
@@ -23,6 +24,7 @@ export const routeCases: RouteCases = {
   ...jobCases,
   ...storageCases,
   ...directUploadCases,
+  ...assetCases,
   ...shareCases,
   ...driveCases,
   ...storageChangeCases,

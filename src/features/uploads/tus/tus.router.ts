@@ -111,9 +111,10 @@ export function tusRoutes(tus: TusService): Route[] {
       tag: TAG,
       summary: 'Begin a resumable upload',
       description:
-        'Holds the quota for the whole file before its first byte; the first bytes may come with the request. An upload waits 24 hours for its next bytes. The length must be known (`Upload-Defer-Length` is not offered). When the request fails, no upload is left.',
+        'Holds the quota for the whole file before its first byte; the first bytes may come with the request. An upload waits 24 hours for its next bytes. The length must be known (`Upload-Defer-Length` is not offered). When the request fails, no upload is left; with an `Idempotency-Key` one that was cut off is, and the same request again tells where it goes on.',
       access: 'space:write',
       limit: 'upload',
+      idempotent: true,
       headers: {
         ...RESUMABLE,
         'Upload-Length': { required: true, ...LENGTH },
@@ -141,6 +142,13 @@ export function tusRoutes(tus: TusService): Route[] {
         const bytes = hasBody(req) ? bytesOf({ req, res, confirm }, 0) : null;
         const state = await tus.create(scopeOf(principal, context), creation, bytes);
         res.setHeader('Location', `${location}/${state.id}`);
+        return answer(res, 201, { state, principal });
+      },
+      // Bytes that came with it again are not read: the offset says what is there.
+      rebuild: async ({ principal, context, req, res, subjectId }) => {
+        assertVersion(req, res);
+        const state = await tus.state(scopeOf(principal, context), subjectId);
+        res.setHeader('Location', `${context.publicOrigin}${placeOf(req)}/${subjectId}`);
         return answer(res, 201, { state, principal });
       },
     }),

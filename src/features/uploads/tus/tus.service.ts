@@ -98,7 +98,9 @@ export class TusService {
         bytes ? this.#take(scope, opened, bytes) : this.#finish(scope, opened),
       );
     } catch (error) {
-      await this.#giveUp(scope, id);
+      // By its key the client finds it again.
+      const isCut = bytes?.body.readableAborted ?? false;
+      if (!(isCut && scope.origin.idempotency)) await this.#giveUp(scope, id);
       throw error;
     }
   }

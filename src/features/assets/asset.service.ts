@@ -1,0 +1,136 @@
+import { AppError } from '../../errors/app-error.ts';
+import { isId } from '../../platform/crypto/random.ts';
+import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
+import { mediaKindOf } from '../../platform/media/media-kinds.ts';
+import type { JobSender } from '../../platform/queue/job-queue.ts';
+import type { AuditRepository } from '../audit/index.ts';
+import { processMediaJob, readableKey } from '../ingest/index.ts';
+import type { DeletedFile, SpaceScope } from '../ledger/index.ts';
+import {
+  type ChangeInput,
+  type DeleteOptions,
+  fileNotFound,
+  type ListQuery,
+  type StorageService,
+  type StoredFile,
+} from '../storage/index.ts';
+import type { Asset, ContentMedia } from './asset.ts';
+import type { MediaRepository } from './media.repository.ts';
+import type { ThumbnailLinker } from './thumbnail-links.ts';
+
+export interface AssetDependencies {
+  readonly uow: UnitOfWork;
+  readonly storage: StorageService;
+  readonly media: MediaRepository;
+  readonly links: ThumbnailLinker;
+  readonly queue: JobSender;
+  readonly audit: AuditRepository;
+}
+
+export interface AssetQuery extends Pick<ListQuery, 'search' | 'category' | 'tag' | 'status' | 'limit' | 'cursor'> {}
+
+export interface AssetPage {
+  readonly assets: readonly Asset[];
+  readonly nextCursor: string | null;
+}
+
+/** Files of a space by id, with what was made of their contents. */
+export class AssetService {
+  readonly #deps: AssetDependencies;
+
+  constructor(deps: AssetDependencies) {
+    this.#deps = deps;
+  }
+
+  /** Newest first. Errors: VALIDATION_FAILED (cursor). */
+  async list(spaceId: string, query: AssetQuery, publicOrigin: string): Promise<AssetPage> {
+    const order = { prefix: '', sort: 'date', order: 'desc', searchesMetadata: true } as const;
+    const { files, nextCursor } = await this.#deps.storage.list(spaceId, { ...query, ...order });
+    return { assets: await this.#withMedia(spaceId, files, publicOrigin), nextCursor };
+  }
+
+  /** Errors: FILE_NOT_FOUND. */
+  async get(spaceId: string, id: string, publicOrigin: string): Promise<Asset> {
+    return this.#asset(spaceId, await this.getFile(spaceId, id), publicOrigin);
+  }
+
+  /** Errors: FILE_NOT_FOUND. */
+  getFile(spaceId: string, id: string): Promise<StoredFile> {
+    return this.#deps.storage.getFile(spaceId, refTo(id));
+  }
+
+  /** Errors: those of `StorageService.change`. */
+  async change(
+    scope: SpaceScope,
+    id: string,
+    { publicOrigin, ...input }: ChangeInput & { readonly publicOrigin: string },
+  ) {
+    const file = await this.#deps.storage.change(scope, refTo(id), input);
+    return this.#asset(scope.space.id, file, publicOrigin);
+  }
+
+  /** Errors: FILE_NOT_FOUND. */
+  delete(scope: SpaceScope, id: string, options: DeleteOptions): Promise<DeletedFile> {
+    return this.#deps.storage.delete(scope, refTo(id), options);
+  }
+
+  /**
+   * Has the present content processed once more; nothing more where that is about to happen. What there is of it is shown
+   * until then. Errors: FILE_NOT_FOUND, FILE_TYPE_NOT_ALLOWED (nothing is made of it), FILE_PROCESSING, VIRUS_FOUND.
+   */
+  async process(scope: SpaceScope, id: string, publicOrigin: string): Promise<Asset> {
+    const { uow, media, queue, audit } = this.#deps;
+    const spaceId = scope.space.id;
+    const file = await this.getFile(spaceId, id);
+    if (mediaKindOf(file.contentType) === null) {
+      throw new AppError('FILE_TYPE_NOT_ALLOWED', {
+        message: 'Nothing is made of files of this type',
+        details: { contentType: file.contentType },
+      });
+    }
+    readableKey(file, { id });
+    await uow.run(async (tx) => {
+      if (!(await media.setPending(tx, spaceId, file))) return;
+      await queue.enqueue(tx, processMediaJob, { spaceId, fileId: file.id, objectKey: file.objectKey });
+      const { actor, origin } = scope;
+      const metadata = { fileName: file.path };
+      await audit.append(tx, {
+        action: 'file.process',
+        actor,
+        origin,
+        subject: { type: 'file', id: file.id },
+        metadata,
+      });
+    });
+    return this.get(spaceId, id, publicOrigin);
+  }
+
+  async #asset(spaceId: string, file: StoredFile, publicOrigin: string): Promise<Asset> {
+    const [asset] = await this.#withMedia(spaceId, [file], publicOrigin);
+    if (!asset) throw fileNotFound({ id: file.id });
+    return asset;
+  }
+
+  async #withMedia(spaceId: string, files: readonly StoredFile[], publicOrigin: string): Promise<Asset[]> {
+    const keys = files.map(({ objectKey }) => objectKey);
+    const found = keys.length > 0 ? await this.#deps.media.findMany(spaceId, keys) : [];
+    const mediaOf = new Map<string, ContentMedia>(found.map((media) => [media.objectKey, media]));
+    const assets: Asset[] = [];
+    for (const file of files) {
+      const media = mediaOf.get(file.objectKey) ?? null;
+      const isShown = media !== null && file.status === 'READY';
+      assets.push({
+        file,
+        media,
+        links: isShown ? await this.#deps.links.links(media.thumbnails, publicOrigin) : null,
+      });
+    }
+    return assets;
+  }
+}
+
+/** Errors: FILE_NOT_FOUND, for what is no id. */
+function refTo(id: string): { readonly id: string } {
+  if (!isId(id)) throw fileNotFound({ id });
+  return { id };
+}

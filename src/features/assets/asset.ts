@@ -1,0 +1,58 @@
+import type { MediaMetadata } from '../../platform/media/media-metadata.ts';
+import type { ThumbnailSize } from '../../platform/media/thumbnail-sizes.ts';
+import type { ContentStatus } from '../ledger/index.ts';
+import type { StoredFile } from '../storage/index.ts';
+
+/**
+ * What becomes of a content: PENDING until a worker has read it; DONE; FAILED (it is broken, a bomb, or nobody could read it);
+ * SKIPPED (nothing can be made of it here).
+ */
+export type MediaState = 'PENDING' | 'DONE' | 'FAILED' | 'SKIPPED';
+
+/** A thumbnail as its content's row names it. */
+export interface StoredThumbnail {
+  readonly key: string;
+  readonly width: number;
+  readonly height: number;
+  readonly sizeBytes: number;
+}
+
+/** All sizes, or none. */
+export type StoredThumbnails = { readonly [size in ThumbnailSize]?: StoredThumbnail };
+
+/** What was made of one content. */
+export interface ContentMedia {
+  readonly objectKey: string;
+  readonly state: MediaState;
+  /** Why it is not DONE, for people; null while nothing went wrong. */
+  readonly error: string | null;
+  readonly metadata: MediaMetadata;
+  readonly thumbnails: StoredThumbnails;
+}
+
+/** A content that a worker is to read, whoever names it: a file, also in the trash, or a version. */
+export interface MediaSource {
+  /** Of the space: where thumbnails go. */
+  readonly prefix: string;
+  readonly contentType: string;
+  readonly sizeBytes: number;
+  readonly status: ContentStatus;
+  readonly state: MediaState;
+}
+
+/** What a worker has made of a content. */
+export interface MediaOutcome {
+  readonly metadata: MediaMetadata;
+  readonly searchText: string;
+  readonly thumbnails: StoredThumbnails;
+}
+
+/** Links that need no credentials, for an hour at the most. */
+export type ThumbnailLinks = { readonly [size in ThumbnailSize]: string };
+
+/** A file with what was made of its present content; `media` is null where nothing is to be made of it. */
+export interface Asset {
+  readonly file: StoredFile;
+  readonly media: ContentMedia | null;
+  readonly links: ThumbnailLinks | null;
+}

@@ -1,0 +1,11 @@
+export { assetRoutes } from './asset.router.ts';
+export { thumbnailParams, thumbnailQuery } from './asset.schemas.ts';
+export { AssetService } from './asset.service.ts';
+export { registerMediaJobs, sweepMediaJob } from './media.jobs.ts';
+export { MediaRepository } from './media.repository.ts';
+export { MediaService } from './media.service.ts';
+export { MediaSweepService } from './media-sweep.service.ts';
+export { sendThumbnail, THUMBNAIL_STREAM } from './send-thumbnail.router.ts';
+export { thumbnailRoutes } from './thumbnail.router.ts';
+export { ThumbnailService } from './thumbnail.service.ts';
+export { ThumbnailLinker } from './thumbnail-links.ts';
