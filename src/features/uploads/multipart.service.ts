@@ -200,6 +200,8 @@ export class MultipartService {
       }
       await store.completeMultipart(objectKey, storeUploadId, parts);
     } catch (error) {
+      // Joined before, or just now by another process, under whose hands the parts went away.
+      if ((await store.head(objectKey)) !== null) return;
       if (error instanceof InvalidPartError) {
         throw new AppError('UPLOAD_INCOMPLETE', {
           message: 'The parts have changed meanwhile; try again',
@@ -207,7 +209,6 @@ export class MultipartService {
         });
       }
       if (!(error instanceof MultipartNotFoundError)) throw error;
-      if ((await store.head(objectKey)) !== null) return;
       // The store has given it up, as the rules of a bucket may have it: nothing can come of it.
       await ledger.release(reservation);
       throw uploadEnded();
