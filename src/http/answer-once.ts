@@ -122,7 +122,7 @@ async function assertSameForm(
 }
 
 /** How long a form of a known size may take to come. */
-export function compareMs(sizeBytes: number): number {
+function compareMs(sizeBytes: number): number {
   return Math.min(MAX_COMPARE_MS, COMPARE_MS + Math.ceil((sizeBytes / COMPARE_BYTES_PER_SECOND) * 1000));
 }
 

@@ -15,6 +15,7 @@ import { type Call, codeOf, type Person, World } from '../support/world.ts';
 
 const HOUR = 3600;
 const CONTENT = { field: 'file', bytes: Buffer.from('content'), name: 'a.txt' };
+const PDF = Buffer.from('%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n', 'latin1');
 /** What a form that is only compared may take at least. */
 const LEAST_COMPARE_MS = 30_000;
 
@@ -189,19 +190,19 @@ describe('a form that is only compared', () => {
 
 describe('a resumable upload', () => {
   it.each([
-    ['whose content is refused', 'CONTENT_MISMATCH', 'a.png', 4],
-    ['of more bytes than announced', 'BODY_TOO_LARGE', 'a.txt', 2],
-  ])('%s leaves its key free', async (_what, code, filename, length) => {
+    ['whose content is refused', 'CONTENT_MISMATCH', PDF.length],
+    ['of more bytes than announced', 'BODY_TOO_LARGE', 2],
+  ])('%s leaves its key free', async (_what, code, length) => {
     const key = await world.key(await world.person());
     const tus = new TusActor(world, key);
     const text = randomUUID();
     const headers = { 'idempotency-key': text };
     for (let round = 1; round <= 2; round += 1) {
-      const refused = await tus.create(length, { filename }, { bytes: Buffer.from('text'), headers });
+      const refused = await tus.create(length, { filename: 'a.png', filetype: 'image/png' }, { bytes: PDF, headers });
       expect(codeOf(refused)).toBe(code);
       expect(await world.database.prisma.idempotencyKey.findFirst({ where: { key: text } })).toBeNull();
     }
-    expect((await tus.create(4, { filename: 'b.txt' }, { bytes: Buffer.from('text'), headers })).status).toBe(201);
+    expect((await tus.create(PDF.length, { filename: 'b' }, { bytes: PDF, headers })).status).toBe(201);
     const state = await auditSpace(world.database, await world.spaceId(key));
     expect(state).toMatchObject({ usedObjects: 1, uploads: 0, faults: [] });
   });
