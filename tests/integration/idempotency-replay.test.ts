@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { declaredRoutes } from '../../scripts/declared-routes.ts';
 import { createHttpServer } from '../../src/http/server.ts';
@@ -161,32 +161,61 @@ describe('an answer', () => {
 describe('a form that is only compared', () => {
   it('is not waited for beyond its time', async () => {
     const me = await world.person();
-    const text = randomUUID();
-    const headers = { ...me.headers, 'idempotency-key': text };
-    await world.send('post', { path: '/files', attach: CONTENT }, headers);
-    const timers = vi.spyOn(globalThis, 'setTimeout');
-    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
-    const part = '--x\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\nc';
-    const lines = [
-      'POST /api/files HTTP/1.1',
-      'host: localhost',
-      'connection: close',
-      'content-type: multipart/form-data; boundary=x',
-      'content-length: 1000',
-      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-    ];
-    socket.write(`${lines.join('\r\n')}\r\n\r\n${part}`);
-    const deadline = await vi.waitFor(() => {
-      const found = timers.mock.calls.find(([, ms = 0]) => ms > LEAST_COMPARE_MS && ms < LEAST_COMPARE_MS + 10);
-      if (!found) throw new Error('no deadline was set');
-      return found[0] as () => void;
-    });
+    const key = randomUUID();
+    await world.send('post', { path: '/files', attach: CONTENT }, { ...me.headers, 'idempotency-key': key });
+    const { socket, deadline } = await beganAgain('/files', me, key);
     deadline();
-    let reply = '';
-    for await (const chunk of socket) reply += String(chunk);
-    expect(reply).toMatch(/^HTTP\/1\.1 400 [\s\S]*"VALIDATION_FAILED"[\s\S]*took too long/);
+    expect(await textOf(socket)).toMatch(/^HTTP\/1\.1 400 [\s\S]*"VALIDATION_FAILED"[\s\S]*took too long/);
+  });
+
+  it('and takes long is answered only if its sender still may then', async () => {
+    const [owner, guest] = await Promise.all([world.person(), world.person()]);
+    const folderId = await folder(owner);
+    const wish = { folderId, email: guest.email, permission: 'EDIT' };
+    const { share } = (await world.send('post', { path: '/shares', body: wish }, owner.headers)).body.data;
+    const key = randomUUID();
+    const path = `/files?folderId=${folderId}`;
+    const first = await world.send('post', { path, attach: CONTENT }, { ...guest.headers, 'idempotency-key': key });
+    expect(first.status).toBe(201);
+    const { socket } = await beganAgain(path, guest, key);
+    await world.send('delete', { path: `/shares/${share.id}` }, owner.headers);
+    const later = performance.now() + 60_000;
+    vi.spyOn(performance, 'now').mockReturnValue(later);
+    socket.write(FORM_REST);
+    expect(await textOf(socket)).toMatch(/^HTTP\/1\.1 404 [\s\S]*"FOLDER_NOT_FOUND"/);
   });
 });
+
+const FORM_BEGIN = `--x\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\ncontent-type: text/plain\r\n\r\nc`;
+const FORM_REST = 'ontent\r\n--x--\r\n';
+
+/** The same request once more as far as the first byte of its file, and what happens when its time is over. */
+async function beganAgain(path: string, { headers }: Person, key: string) {
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const lines = [
+    `POST /api${path} HTTP/1.1`,
+    'host: localhost',
+    'connection: close',
+    'content-type: multipart/form-data; boundary=x',
+    `content-length: ${FORM_BEGIN.length + FORM_REST.length}`,
+    `idempotency-key: ${key}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  socket.write(`${lines.join('\r\n')}\r\n\r\n${FORM_BEGIN}`);
+  const deadline = await vi.waitFor(() => {
+    const found = timers.mock.calls.find(([, ms = 0]) => ms > LEAST_COMPARE_MS && ms < LEAST_COMPARE_MS + 10);
+    if (!found) throw new Error('no deadline was set');
+    return found[0] as () => void;
+  });
+  return { socket, deadline };
+}
+
+async function textOf(socket: Socket): Promise<string> {
+  let text = '';
+  for await (const chunk of socket) text += String(chunk);
+  return text;
+}
 
 describe('a resumable upload', () => {
   it.each([
