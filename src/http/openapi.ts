@@ -59,7 +59,7 @@ const REQUEST_ID = {
 const IDEMPOTENCY_HEADER = z.object({
   'Idempotency-Key': z.string().min(1).max(255).optional().meta({
     description:
-      'Does it once, however often it is sent: the same key and request give the first answer again for 24 hours, another request with the key is 409 `IDEMPOTENCY_KEY_REUSED`, and one that comes while the first is under way 409 `CONFLICT` with `Retry-After`. Where the answer was lost and cannot be made again, 409 `CONFLICT` says so, and its details name what was made. A request that was refused uses no key up. Keys belong to the API key or user, and to the address where there is neither',
+      'Does it once, however often it is sent: the same key and request give the first answer again for 24 hours, another request with the key is 409 `IDEMPOTENCY_KEY_REUSED`, and one that comes while the first is under way 409 `CONFLICT` with `Retry-After`. Where the answer was lost and cannot be made again, 409 `CONFLICT` says so, and its details name what was made. A request that was refused uses no key up, and one that would not be let in any more gets no answer of before. Keys belong to the API key or user, and to the address where there is neither',
     example: '7d6a2c1e-0f0b-4f6c-9a55-2f1b1f6a0c02',
   }),
 });

@@ -68,6 +68,22 @@ export type RebuildInput<A extends Access, P, Q, B> = RouteInput<A, P, Q, B> & {
   readonly secret: unknown;
 };
 
+/** A key's work as it was done before. */
+export interface Replay {
+  /** As it was given; null where it was lost and has yet to be made anew. */
+  readonly answer: Pick<Reply, 'status' | 'data'> | null;
+  /** What was made, as its audit entry names it. */
+  readonly subjectId: string | null;
+  /** Where the answer was lost: as the audit entry gave it. */
+  readonly secret: unknown;
+}
+
+/** What there is of a request that is about to be answered as before. */
+export type ReplayInput<A extends Access, P, Q, B> = RouteInput<A, P, Q, B> & { readonly replay: Replay };
+
+/** Sends a response that is no envelope, once everything else about the request is over. */
+export type Send = () => void;
+
 export interface RouteSpec<A extends Access, P, Q, B> {
   readonly method: Method;
   /** Express path below `/api`, or from the root where `root` is set; parameters as `:name`. */
@@ -98,7 +114,12 @@ export interface RouteSpec<A extends Access, P, Q, B> {
    * The answer for a key whose work was done and whose answer was lost, made anew from what the audit entry names as its
    * subject. CONFLICT, with the subject in its details, where a route has none.
    */
-  readonly rebuild?: (input: RebuildInput<A, P, Q, B>) => Promise<Reply | undefined>;
+  readonly rebuild?: (input: RebuildInput<A, P, Q, B>) => Promise<Reply | Send>;
+  /**
+   * Throws where whoever sends a key again may not have its answer any more: whatever `access` does not say and the handler
+   * asks for itself. Runs before that answer is given and before a form is read through.
+   */
+  readonly mayReplay?: (input: ReplayInput<A, P, Q, B>) => Promise<unknown>;
   /** The request is multipart/form-data with one file in this field; the handler reads it. */
   readonly multipartField?: string;
   /** The request's body is bytes of this type; the handler reads them. */
@@ -109,14 +130,15 @@ export interface RouteSpec<A extends Access, P, Q, B> {
   readonly failurePage?: (req: Request) => ((failure: AppError) => string) | null;
   /** The codes this route gives besides those that its access and inputs imply. */
   readonly errors: readonly ErrorCode[];
-  /** Answers the reply, or undefined when it has written the response itself. */
-  readonly handler: (input: RouteInput<A, P, Q, B>) => Promise<Reply | undefined>;
+  /** Answers the reply, or what sends it, or undefined when it has written the response itself. */
+  readonly handler: (input: RouteInput<A, P, Q, B>) => Promise<Reply | Send | undefined>;
 }
 
 /** A route whose types are checked and then forgotten, so that routes of all shapes fit one list. */
-export type Route = Omit<RouteSpec<Access, z.ZodType, z.ZodType, z.ZodType>, 'handler' | 'rebuild'> & {
-  readonly handler: (input: never) => Promise<Reply | undefined>;
-  readonly rebuild?: (input: never) => Promise<Reply | undefined>;
+export type Route = Omit<RouteSpec<Access, z.ZodType, z.ZodType, z.ZodType>, 'handler' | 'rebuild' | 'mayReplay'> & {
+  readonly handler: (input: never) => Promise<Reply | Send | undefined>;
+  readonly rebuild?: (input: never) => Promise<Reply | Send>;
+  readonly mayReplay?: (input: never) => Promise<unknown>;
 };
 
 /**

@@ -7,7 +7,7 @@ import { answerOnce, idempotencyKeyOf } from './answer-once.ts';
 import { sendSuccess } from './envelope.ts';
 import { countRequest, type RateLimiters } from './rate-limits.ts';
 import { contextOf, credentialsOf } from './request-context.ts';
-import type { Reply, Route, RouteInput } from './route.ts';
+import type { Reply, Route, RouteInput, Send } from './route.ts';
 
 const DEFAULT_BODY_LIMIT = 100 * 1024;
 /** How long a JSON body may take to come, however it moves. */
@@ -71,10 +71,9 @@ function methodNotAllowed(members: readonly Route[]): RequestHandler {
 function handle(spec: Route, deps: RouterDependencies): RequestHandler {
   const handler = spec.handler as (
     input: RouteInput<'anyone', z.ZodType, z.ZodType, z.ZodType>,
-  ) => Promise<Reply | undefined>;
+  ) => Promise<Reply | Send | undefined>;
   const routePath = declaredPath(spec);
   const operation = `${spec.method.toUpperCase()} ${routePath}`;
-  const present = (reply: Reply) => presented(spec, reply);
   const limit = spec.bodyLimitBytes ?? DEFAULT_BODY_LIMIT;
   const parseJson = spec.body ? express.json({ limit }) : undefined;
   const parseForm = spec.formBody ? express.urlencoded({ limit, extended: false, parameterLimit: 20 }) : undefined;
@@ -100,15 +99,19 @@ function handle(spec: Route, deps: RouterDependencies): RequestHandler {
     const principal = parseJson && hasBody(req) ? await confirm() : admitted;
     const context = contextOf(req, deps.publicUrl);
     const input = { principal: principal as null, params, query, body, context, confirm, stillMay, req, res };
-    const act = async (attempt?: IdempotencyAttempt) => {
-      const marked = attempt ? { ...input, context: contextOf(req, deps.publicUrl, attempt) } : input;
-      const reply = await handler(marked);
-      return reply ? present(reply) : null;
+    let send: Send | undefined;
+    const present = (reply: Reply | Send | undefined) => {
+      if (typeof reply !== 'function') return reply ? presented(spec, reply) : null;
+      send = reply;
+      return null;
     };
+    const act = async (attempt?: IdempotencyAttempt) =>
+      present(await handler(attempt ? { ...input, context: contextOf(req, deps.publicUrl, attempt) } : input));
     const reply =
       key === undefined
         ? await act()
         : await answerOnce(deps.idempotency, { spec, operation, key, principal, input, act, present });
+    send?.();
     if (reply) sendSuccess(res, reply.status, reply.message, reply.data, reply.meta);
   };
 }

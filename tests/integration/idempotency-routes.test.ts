@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { declaredRoutes } from '../../scripts/declared-routes.ts';
 import type { Route } from '../../src/http/route.ts';
 import { type Site, startAccounts } from '../support/accounts.ts';
+import { losingAnswers } from '../support/lost-answers.ts';
 import { routeCases } from '../support/route-cases/index.ts';
 import { type Actor, type Call, World } from '../support/world.ts';
 
@@ -11,31 +12,51 @@ import { type Actor, type Call, World } from '../support/world.ts';
 const POSTS = declaredRoutes().filter(({ method }) => method === 'post');
 const KEYED = POSTS.filter(({ idempotent }) => idempotent);
 
-/** POSTs that create nothing: they look, change, end or prove something, or doing them twice is doing them once. */
-const CREATES_NOTHING = new Set([
-  'login',
-  'refreshSession',
-  'logout',
-  'logoutAll',
-  'sendOtp',
-  'verifyOtp',
-  'changePassword',
-  'forgotPassword',
-  'resetPassword',
-  'restoreAccount',
-  'restoreUser',
-  'retryJob',
-  'processAsset',
-  'bulkDeleteFiles',
-  'restoreManyFromTrash',
-  'restoreFromTrash',
-  'restoreVersion',
-  'zipFiles',
-  'unlockLink',
-  'completeUpload',
-  'completeMultipart',
-  'presignParts',
-]);
+/** POSTs that take no key, and why. */
+const CREATES_NOTHING: Readonly<Record<string, string>> = {
+  login: 'each login is a session of its own, and its tokens may be lost: the next one does not mind',
+  refreshSession: 'a refresh token works once: what comes twice is a theft',
+  logout: 'ended is ended',
+  logoutAll: 'ended is ended',
+  sendOtp: 'a second code within a minute is refused',
+  verifyOtp: 'verified is verified',
+  changePassword: 'the second time the current password is another',
+  resetPassword: 'a code works once',
+  restoreAccount: 'nothing is pending the second time',
+  restoreUser: 'nothing is pending the second time',
+  retryJob: 'only what has failed is tried again, and has failed no more then',
+  restoreFromTrash: 'it is in the trash no more the second time',
+  restoreVersion: 'the same content is current after the second time',
+  zipFiles: 'reads',
+  unlockLink: 'shows a password',
+  completeUpload: 'a completed upload answers its file again',
+  completeMultipart: 'a completed upload answers its file again',
+  presignParts: 'signs the same parts again',
+};
+
+/** Those among them that may be answered by 202, and why what they start is done once however often it is asked for. */
+const STARTS_WORK: Readonly<Record<string, string>> = {
+  forgotPassword: 'a second code within a minute is not mailed',
+  processAsset: 'nothing more while the first is about to happen; after it the same is made once more',
+  bulkDeleteFiles: 'deletes what there is, as DELETE does, which takes no key either',
+  restoreManyFromTrash: 'what is restored is not in the trash to be restored',
+};
+
+/** Routes whose `access` says all there is to be asked before an answer is given again, and why. */
+const ACCESS_DECIDES: Readonly<Record<string, string>> = {
+  createKeyRequest: 'of the own account',
+  createUpgradeRequest: 'of the own account',
+  claimApiKey: 'of the own account',
+  rotateApiKey: 'of the own account',
+  uploadFile: 'into the own space, by the permission that is asked for',
+  copyFile: 'within the own space, by the permissions that are asked for',
+  createTusUpload: 'into the own space, by the permission that is asked for',
+  presignUpload: 'into the own space, by the permission that is asked for',
+  openMultipart: 'into the own space, by the permission that is asked for',
+  createReservation: 'in the own space, by the permission that is asked for',
+  createLink: 'of the own drive only',
+  createShare: 'of the own drive only',
+};
 
 /** What was made may not be said again: not even to whoever dropped it, under another name than it has. */
 const NOT_REBUILT = new Set(['dropFile']);
@@ -52,8 +73,19 @@ afterAll(() => site.stop());
 describe('which routes take a key', () => {
   it('is every POST that creates', () => {
     const others = POSTS.filter(({ idempotent }) => !idempotent).map(({ operationId }) => operationId);
-    expect(others.filter((id) => !CREATES_NOTHING.has(id))).toEqual([]);
-    expect(POSTS.filter(({ success, idempotent }) => success?.[201] && !idempotent)).toEqual([]);
+    expect(others.sort()).toEqual(Object.keys({ ...CREATES_NOTHING, ...STARTS_WORK }).sort());
+    expect(POSTS.filter((route) => mayAnswer(route, 201) && !route.idempotent)).toEqual([]);
+  });
+
+  it('is every POST that starts work, unless it is done once however often it is asked for', () => {
+    const starting = POSTS.filter((route) => mayAnswer(route, 202) && !route.idempotent);
+    expect(starting.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(STARTS_WORK).sort());
+  });
+
+  it('and each is asked once more before it answers as before, unless its access says it all', () => {
+    const unasked = KEYED.filter(({ mayReplay }) => !mayReplay);
+    expect(unasked.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(ACCESS_DECIDES).sort());
+    expect(unasked.filter(({ access }) => access === 'anyone')).toEqual([]);
   });
 
   it('is nothing but a POST', () => {
@@ -77,9 +109,8 @@ describe.each(KEYED.map((route): [string, Route] => [route.operationId, route]))
 
   it('makes the answer anew when it was lost, or says what was done', async () => {
     const { me, call, key } = await prepared(route);
-    const first = await losingAnswers(() => send(route, call, me, key));
+    const first = await losingAnswers(world.database, () => send(route, call, me, key));
     expect(first.status).toBeLessThan(300);
-    await ended(key);
     const before = await entries();
     const again = await send(route, call, me, key);
     if (NOT_REBUILT.has(route.operationId)) {
@@ -110,7 +141,6 @@ describe.each(KEYED.map((route): [string, Route] => [route.operationId, route]))
   it('asks whoever comes while it is under way to come again', async () => {
     const { me, call, key } = await prepared(route);
     await send(route, call, me, key);
-    await ended(key);
     await change(`effect_at = NULL, status = NULL, reply = NULL, claimed_until = now() + interval '1 hour'`, key);
     const reply = await send(route, call, me, key);
     expect(reply.body.error).toMatchObject({ code: 'CONFLICT', httpStatusCode: 409 });
@@ -148,6 +178,11 @@ describe.each(KEYED.map((route): [string, Route] => [route.operationId, route]))
   });
 });
 
+/** With an envelope or without. */
+function mayAnswer({ success, stream }: Route, status: number): boolean {
+  return success?.[status] !== undefined || stream?.statuses[status] !== undefined;
+}
+
 async function prepared(route: Route): Promise<{ me: Actor; call: Call; key: string }> {
   const me = await world.person({ admin: route.access === 'admin' });
   const call = await routeCases[route.operationId]?.call(world, me);
@@ -176,34 +211,15 @@ async function entries(): Promise<number> {
   return world.database.prisma.auditLog.count();
 }
 
-async function change(assignments: string, key: string, where = 'true'): Promise<void> {
+async function change(assignments: string, key: string): Promise<void> {
   const changed = await world.database.prisma.$executeRawUnsafe(
-    `UPDATE idempotency_keys SET ${assignments} WHERE key = $1 AND (${where})`,
+    `UPDATE idempotency_keys SET ${assignments} WHERE key = $1`,
     key,
   );
   expect(changed).toBe(1);
 }
 
-/** A handler that answers by itself has answered before its attempt has ended. */
-async function ended(key: string): Promise<void> {
-  await vi.waitFor(() => change('attempt = attempt', key, 'status IS NOT NULL OR claimed_until <= now()'));
-}
-
-/** As if the process had died after the effect and before its answer. */
-async function losingAnswers<T>(work: () => PromiseLike<T>): Promise<T> {
-  const { prisma } = world.database;
-  await prisma.$executeRawUnsafe(`CREATE OR REPLACE FUNCTION test_lose() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION 'lost'; END $$`);
-  await prisma.$executeRawUnsafe(`CREATE TRIGGER test_lose BEFORE UPDATE ON idempotency_keys FOR EACH ROW
-    WHEN (NEW.reply IS NOT NULL) EXECUTE FUNCTION test_lose()`);
-  try {
-    return await work();
-  } finally {
-    await prisma.$executeRawUnsafe('DROP TRIGGER test_lose ON idempotency_keys');
-  }
-}
-
-/** Usage is as of now: its time may be some milliseconds later. URLs are signed anew. And supertest listens on another port each time. */
+/** Usage is as of now: its time may be some milliseconds later. And supertest listens on another port each time. */
 function withoutTimes(value: unknown): unknown {
   const text = JSON.stringify(value, (name, part: unknown) =>
     ['lastUpdated', 'expiresAt'].includes(name) ? null : part,

@@ -157,6 +157,24 @@ const CASES: Readonly<Record<string, () => Promise<Delivery>>> = {
     const check = async () => expect((await newest('content.check')).data).toEqual(payload);
     return { payload: {}, check };
   },
+  'upload.session.purge': async () => {
+    const me = await a.user();
+    const form = { fileName: 'a.txt', size: 3, contentType: 'text/plain' };
+    const reply = await a.anonymous().post('/api/uploads/presign').set(bearer(me)).send(form).expect(201);
+    const id = reply.body.data.uploadId as string;
+    await a.anonymous().delete(`/api/uploads/${id}`).set(bearer(me)).expect(200);
+    const { spaceId, objectKey } = await a.database.prisma.uploadSession.update({
+      where: { id },
+      data: { expiresAt: new Date(Date.now() - 3 * DAY_MS) },
+    });
+    await a.composition.tombstones.purge();
+    const check = async () => {
+      expect(await a.database.prisma.uploadSession.count({ where: { spaceId } })).toBe(0);
+      // What a URL may have left goes once more.
+      expect(await a.database.prisma.objectTombstone.count({ where: { objectKey } })).toBe(1);
+    };
+    return { payload: {}, check };
+  },
   'media.process': async () => {
     const me = await a.user();
     const payload = await picture(me);

@@ -34,7 +34,7 @@ function accountRoutes(auth: AuthService): Route[] {
           example: schemas.sessionExample,
         },
       },
-      errors: ['EMAIL_TAKEN', 'USERNAME_TAKEN', 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['EMAIL_TAKEN', 'USERNAME_TAKEN', 'ACCOUNT_DISABLED', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ body, context }) => {
         const { email, password, name = null, username = null } = body;
         return created(
@@ -45,6 +45,10 @@ function accountRoutes(auth: AuthService): Route[] {
       rebuild: async ({ subjectId, secret }) => {
         const tokens = schemas.keptTokens.parse(secret);
         return created('Account created', presentSession({ user: await auth.getUser(subjectId), ...tokens }));
+      },
+      mayReplay: ({ replay: { answer, subjectId, secret } }) => {
+        const { refreshToken } = schemas.keptTokens.parse(answer?.data ?? secret);
+        return auth.assertFresh(subjectId, refreshToken);
       },
     }),
     route({

@@ -93,6 +93,22 @@ export class AuthService {
   }
 
   /**
+   * Whether a registration may be answered once more with its first refresh token, which one that was used since would end
+   * the session by. Errors: ACCOUNT_DISABLED, CONFLICT (the account or the session has gone, or the token was used).
+   */
+  async assertFresh(userId: string | null, refreshToken: string): Promise<void> {
+    const { users, sessions, refreshTokens, clock } = this.#deps;
+    const user = userId === null ? null : await users.findById(userId);
+    if (user?.disabledAt) throw new AppError('ACCOUNT_DISABLED');
+    const token = refreshTokens.parse(refreshToken);
+    if (user && token && (await sessions.isCurrent(token.sessionId, token.hash, clock.now()))) return;
+    throw new AppError('CONFLICT', {
+      message: 'This was done before with the same Idempotency-Key, and its session has ended or gone on; log in',
+      details: { subjectType: 'user', subjectId: userId },
+    });
+  }
+
+  /**
    * INVALID_CREDENTIALS for an unknown account and a wrong password alike, in one time; RATE_LIMITED after too many of them
    * from this address; ACCOUNT_DISABLED.
    */

@@ -115,6 +115,12 @@ export class SessionRepository {
     return { outcome: session.expiresAt <= now ? 'expired' : 'unknown' };
   }
 
+  /** Whether this is the token that is good, of a living session. */
+  async isCurrent(sessionId: string, hash: Uint8Array<ArrayBuffer>, now: Date): Promise<boolean> {
+    const where = { id: sessionId, refreshTokenHash: hash, revokedAt: null, expiresAt: { gt: now } };
+    return (await this.#database.prisma.session.count({ where })) === 1;
+  }
+
   /** Ends all of the user's sessions but `exceptId`; answers how many were alive. */
   async revokeAll(tx: Tx, userId: string, now: Date, exceptId: string | null = null): Promise<number> {
     const { count } = await tx.session.updateMany({

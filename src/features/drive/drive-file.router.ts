@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type FilePart, receiveFile } from '../../http/multipart-upload.ts';
-import { created, ok, type Route, type RouteInput, route } from '../../http/route.ts';
+import { created, ok, type Replay, type Route, type RouteInput, route } from '../../http/route.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { lastSegment } from '../ingest/index.ts';
 import {
@@ -89,6 +89,10 @@ export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependen
       },
       rebuild: async ({ principal, context, subjectId }) =>
         created('File uploaded', await shownAgain(await files.get(driveUser(principal, context), subjectId))),
+      mayReplay: async ({ principal, query, context, replay }) => {
+        if (wasOwn(replay)) return;
+        await files.assertTakes(driveUser(principal, context), query.folderId ?? null);
+      },
     }),
     route({
       method: 'get',
@@ -264,8 +268,17 @@ export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependen
         created('File copied', presentTakenIn(await files.copy(driveUser(principal, context), params.id, body))),
       rebuild: async ({ principal, context, subjectId }) =>
         created('File copied', await shownAgain(await files.get(driveUser(principal, context), subjectId))),
+      mayReplay: async ({ principal, params, body, context, replay }) => {
+        if (wasOwn(replay)) return;
+        await files.assertCopies(driveUser(principal, context), params.id, body);
+      },
     }),
   ];
+}
+
+/** Went into the own drive, whose usage the answer told: that is the sender's to know, whatever became of the folder. */
+function wasOwn({ answer }: Replay): boolean {
+  return answer !== null && TAKEN_IN.data.parse(answer.data).usage !== undefined;
 }
 
 /** Reads the form and takes its file in; after a long transfer only if its sender still may. */

@@ -72,6 +72,16 @@ export class DriveFileService {
     return this.#deps.access.resolveFile(user, id, 'view');
   }
 
+  /** Whether `stage` would begin. Errors: FOLDER_NOT_FOUND, FORBIDDEN. */
+  async assertTakes(user: DriveUser, folderId: string | null): Promise<void> {
+    await this.#deps.access.resolvePlace(user, folderId, 'edit');
+  }
+
+  /** Whether `copy` would begin. Errors: FILE_NOT_FOUND, FOLDER_NOT_FOUND, FORBIDDEN. */
+  async assertCopies(user: DriveUser, id: string, { folderId }: Pick<FileChangeInput, 'folderId'>): Promise<void> {
+    await this.#target(user, await this.#deps.access.resolveFile(user, id, 'edit'), folderId);
+  }
+
   /**
    * Streams a file into a folder. `commit` goes by where the folder is then: a folder that was moved takes the file with
    * it, one that was deleted or is no longer shared takes nothing. Errors: FOLDER_NOT_FOUND, FORBIDDEN, CONFLICT, and

@@ -46,6 +46,8 @@ export function folderRoutes({ folders, clock }: FolderRouteDependencies): Route
       },
       rebuild: async ({ principal, context, subjectId }) =>
         created('Folder made', presentFolderGrant(await folders.get(driveUser(principal, context), subjectId))),
+      mayReplay: ({ principal, body, context }) =>
+        folders.assertTakes(driveUser(principal, context), body.parentId ?? null),
     }),
     route({
       method: 'get',

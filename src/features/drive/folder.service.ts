@@ -88,6 +88,11 @@ export class FolderService {
     throw changedByOthers();
   }
 
+  /** Whether `create` would begin. Errors: FOLDER_NOT_FOUND, FORBIDDEN. */
+  async assertTakes(user: DriveUser, parentId: string | null): Promise<void> {
+    await this.#deps.access.resolvePlace(user, parentId, 'edit');
+  }
+
   /** Errors: FOLDER_NOT_FOUND. */
   get(user: DriveUser, id: string): Promise<FolderGrant> {
     return this.#deps.access.resolveFolder(user, id, 'view');

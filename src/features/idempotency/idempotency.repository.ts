@@ -120,14 +120,15 @@ export class IdempotencyRepository {
 
 function toClaim(row: ClaimRow): Claim {
   const { id, attempt, fingerprint, secret, status, reply } = row;
+  const subject = { type: row.subject_type, id: row.subject_id };
   switch (row.outcome) {
     case 'claimed':
       return { outcome: 'claimed', attempt: { id, attempt } };
     case 'done':
       if (status === null || reply === null) throw new Error('an answer without its status');
-      return { outcome: 'done', id, status, reply, fingerprint };
+      return { outcome: 'done', id, subject, status, reply, fingerprint };
     case 'made':
-      return { outcome: 'made', id, subject: { type: row.subject_type, id: row.subject_id }, secret, fingerprint };
+      return { outcome: 'made', id, subject, secret, fingerprint };
     case 'under_way':
       return { outcome: 'under_way', waitSeconds: row.wait_seconds };
     case 'reused':

@@ -61,9 +61,9 @@ export class IdempotencyService {
         return { kind: 'made', effect: { subject, secret: secret && this.#opened(secret, id) }, fingerprint };
       }
       case 'done': {
-        const { id, status, reply, fingerprint } = claim;
+        const { id, subject, status, reply, fingerprint } = claim;
         const rest = this.#opened(reply, id) as Omit<StoredReply, 'status'>;
-        return { kind: 'done', reply: { status, ...rest }, fingerprint };
+        return { kind: 'done', reply: { status, ...rest }, subject, fingerprint };
       }
       case 'under_way':
         throw underWay(Math.min(claim.waitSeconds, MAX_WAIT_SECONDS));

@@ -47,7 +47,12 @@ export interface Effect {
  */
 export type Begun =
   | { readonly kind: 'run'; readonly attempt: IdempotencyAttempt }
-  | { readonly kind: 'done'; readonly reply: StoredReply; readonly fingerprint: Buffer | null }
+  | {
+      readonly kind: 'done';
+      readonly reply: StoredReply;
+      readonly subject: MadeSubject;
+      readonly fingerprint: Buffer | null;
+    }
   | { readonly kind: 'made'; readonly effect: Effect; readonly fingerprint: Buffer | null };
 
 /** How a key stands when it is claimed. */
@@ -58,6 +63,7 @@ export type Claim =
   | {
       readonly outcome: 'done';
       readonly id: string;
+      readonly subject: MadeSubject;
       readonly status: number;
       readonly reply: Buffer;
       readonly fingerprint: Buffer | null;

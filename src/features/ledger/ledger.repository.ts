@@ -1,5 +1,5 @@
 import { newId } from '../../platform/crypto/random.ts';
-import type { Database } from '../../platform/db/database.ts';
+import type { Database, Statement } from '../../platform/db/database.ts';
 import type { QuotaCounters, SpaceCounters } from '../access/index.ts';
 import type {
   CommitInput,
@@ -58,6 +58,9 @@ const COMMIT = { name: 'ledger_commit_files', text: 'SELECT * FROM ledger_commit
 const RELEASE = { name: 'ledger_release', text: 'SELECT ledger_release($1, $2, $3)' };
 const OPEN_SESSION = { name: 'ledger_open_session', text: 'SELECT * FROM ledger_open_session($1, $2, $3, $4, $5, $6)' };
 const EXTEND_SESSION = { name: 'ledger_extend_session', text: 'SELECT ledger_extend_session($1, $2, $3) AS extended' };
+/** How a session that is given up stood; aborted: it was open. */
+type AbortOutcome = 'aborted' | 'ended' | 'completed' | 'gone';
+
 const ABORT_SESSION = { name: 'ledger_abort_session', text: 'SELECT ledger_abort_session($1, $2, $3) AS outcome' };
 const HAS_RESERVATION = {
   name: 'ledger_has_reservation',
@@ -65,6 +68,7 @@ const HAS_RESERVATION = {
   text: `SELECT 1 FROM reservations r WHERE r.space_id = $1 AND r.id = $2 AND r.expires_at > now()
     AND NOT EXISTS (SELECT 1 FROM share_links l WHERE l.reservation_id = r.id)`,
 };
+const UNDO_SESSION = { name: 'ledger_undo_session', text: 'SELECT ledger_undo_session($1, $2, $3) AS outcome' };
 const EXPIRE = { name: 'ledger_expire', text: 'SELECT ledger_expire($1) AS expired' };
 
 const RENEW = {
@@ -196,12 +200,18 @@ export class LedgerRepository {
     return row?.extended ?? false;
   }
 
-  async abortSession(scope: SpaceScope, uploadId: string): Promise<'aborted' | 'ended' | 'completed' | 'gone'> {
-    const [row] = await this.#database.query<{ outcome: 'aborted' | 'ended' | 'completed' | 'gone' }>(ABORT_SESSION, [
-      scope.space.id,
-      uploadId,
-      auditJson(scope),
-    ]);
+  abortSession(scope: SpaceScope, uploadId: string): Promise<AbortOutcome> {
+    return this.#abort(ABORT_SESSION, scope, uploadId);
+  }
+
+  /** By the request that opened it: its idempotency key has no effect any more. */
+  undoSession(scope: SpaceScope, uploadId: string): Promise<AbortOutcome> {
+    return this.#abort(UNDO_SESSION, scope, uploadId);
+  }
+
+  async #abort(statement: Statement, scope: SpaceScope, uploadId: string): Promise<AbortOutcome> {
+    const values = [scope.space.id, uploadId, auditJson(scope)];
+    const [row] = await this.#database.query<{ outcome: AbortOutcome }>(statement, values);
     return row?.outcome ?? 'gone';
   }
 

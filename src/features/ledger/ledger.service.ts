@@ -96,9 +96,15 @@ export class LedgerService {
 
   /** Gives an open session up, with its room and whatever was stored. Errors: UPLOAD_NOT_FOUND, CONFLICT (completed). */
   async abortSession(scope: SpaceScope, uploadId: string): Promise<void> {
-    const outcome = await this.#repository.abortSession(scope, uploadId);
-    if (outcome === 'gone') throw new AppError('UPLOAD_NOT_FOUND');
-    if (outcome === 'completed') throw new AppError('CONFLICT', { message: 'The upload is complete; delete the file' });
+    assertAborted(await this.#repository.abortSession(scope, uploadId));
+  }
+
+  /**
+   * The same by the request that opened it and is refused: nothing was done then, also not for its idempotency key.
+   * Errors as `abortSession`.
+   */
+  async undoSession(scope: SpaceScope, uploadId: string): Promise<void> {
+    assertAborted(await this.#repository.undoSession(scope, uploadId));
   }
 
   /** Keeps the lease of an open session while it is being completed, also one that would end in a moment. */
@@ -155,6 +161,11 @@ export class LedgerService {
   stop(): void {
     this.#leases.stop();
   }
+}
+
+function assertAborted(outcome: Awaited<ReturnType<LedgerRepository['abortSession']>>): void {
+  if (outcome === 'gone') throw new AppError('UPLOAD_NOT_FOUND');
+  if (outcome === 'completed') throw new AppError('CONFLICT', { message: 'The upload is complete; delete the file' });
 }
 
 function assertReserved(answer: SessionOutcome, path: string): void {

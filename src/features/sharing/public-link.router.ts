@@ -220,11 +220,13 @@ function dropRoute({ door, drops }: PublicLinkRouteDependencies): Route {
       );
       const dropped = await staged.commit();
       if (prefersHtml(req)) {
-        sendPage(res, 201, pages.drop(`/s/${token}`, await drops.lookAgain(token, link), dropped));
-        return undefined;
+        const page = pages.drop(`/s/${token}`, await drops.lookAgain(token, link), dropped);
+        return () => sendPage(res, 201, page);
       }
       return created('File sent', { file: { name: dropped.name, size: dropped.sizeBytes } });
     },
+    mayReplay: async ({ params: { token }, context, req, res }) =>
+      drops.assertTakes(await enter(door, token, { context, req, res })),
   });
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { AppError } from '../../../errors/app-error.ts';
 import type { ErrorCode } from '../../../errors/codes.ts';
 import { waitPatiently } from '../../../http/multipart-upload.ts';
-import { type HeaderSpec, type Route, route } from '../../../http/route.ts';
+import { type HeaderSpec, type Route, route, type Send } from '../../../http/route.ts';
 import { setQuotaHeaders } from '../../../http/router.ts';
 import type { Principal } from '../../access/index.ts';
 import { scopeOf } from '../../ledger/index.ts';
@@ -281,7 +281,7 @@ function answer(
   res: Response,
   status: number,
   { state, principal }: { readonly state: TusState; readonly principal: Principal },
-): undefined {
+): Send {
   const { offset, expiresAt, file } = state;
   res.setHeader('Upload-Offset', offset);
   if (expiresAt) res.setHeader('Upload-Expires', expiresAt.toUTCString());
@@ -290,6 +290,5 @@ function answer(
     res.setHeader('x-file-name', encodeURIComponent(file.made.path));
     setQuotaHeaders(res, { space: { ...principal.space, ...file.made.counters } });
   }
-  res.status(status).end();
-  return undefined;
+  return () => void res.status(status).end();
 }

@@ -276,7 +276,7 @@ export class TusService {
   async #giveUp(scope: SpaceScope, id: string): Promise<void> {
     this.#deps.hashes.drop(id);
     try {
-      await this.#deps.ledger.abortSession(scope, id);
+      await this.#deps.ledger.undoSession(scope, id);
     } catch (error) {
       // It ends by itself.
       this.#deps.log.warn({ err: error, uploadId: id }, 'an upload could not be given up at once');
