@@ -132,7 +132,7 @@ describe('a drop', () => {
 
   it.each([
     ['../../escape.txt', 'escape.txt'],
-    ['C:\\Users\\me\\photo.jpg', 'photo.jpg'],
+    ['C:\\Users\\me\\notes.txt', 'notes.txt'],
     ['a/b/c.txt', 'c.txt'],
     ['Cafe\u0301.txt', 'Caf\u00e9.txt'],
     ['<script>.html', '<script>.html'],
