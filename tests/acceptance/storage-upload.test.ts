@@ -99,10 +99,10 @@ describe('a taken name', () => {
   test('is kept beside the new file with conflict=keepBoth, numbered before the ending', async () => {
     const uploads: Answer<{ file: FileView; usage: UsageView }>[] = [];
     for (const text of ['0', '1', '2']) {
-      uploads.push(await key.client.upload('both/photo.tar.gz', text, { conflict: 'keepBoth' }));
+      uploads.push(await key.client.upload('both/photo.v2.txt', text, { conflict: 'keepBoth' }));
     }
     const names = uploads.map(({ data }) => data.file.fileName);
-    expect(names).toEqual(['both/photo.tar.gz', 'both/photo.tar (1).gz', 'both/photo.tar (2).gz']);
+    expect(names).toEqual(['both/photo.v2.txt', 'both/photo.v2 (1).txt', 'both/photo.v2 (2).txt']);
     for (const [i, name] of names.entries()) expect((await key.client.bytes(name)).toString()).toBe(String(i));
   });
 
