@@ -81,6 +81,8 @@ const CLAIMS: readonly (readonly [RegExp, Claim])[] = [
     only('ole', 'zip', 'rtf', 'html', 'xml'),
   ],
   [/^application\/(x-cb[7artz]|vnd\.comicbook(\+zip|-rar))$/, only('zip', 'rar', '7z', 'tar', 'pdf')],
+  // Drawings are packed as one file, too.
+  [/^model\/[\w.-]+\+zip$/, must('zip', 'gzip')],
   // Runnable archives may have a launcher before them.
   [/^application\/(x-)?java-archive$/, must('zip', 'script')],
   [
@@ -106,7 +108,7 @@ const CLAIMS: readonly (readonly [RegExp, Claim])[] = [
 
 /** Endings that stand for two things, of which the table of types knows one, or that carry anything. */
 const UNCLEAR = new Set(
-  'ts mts ai com bat cmd key pages numbers dat bin cer crt pub pot dot mod m4s asx ram'.split(' '),
+  'ts mts ai com bat cmd key pages numbers dat bin cer crt pub pot dot mod m4s asx ram odc'.split(' '),
 );
 
 /** What the table does not know. */

@@ -161,7 +161,9 @@ const WEAK: Partial<Record<SeenKind, Test>> = {
   wav: ascii('riff'),
   id3: (head) => head[0] === 0xff && ((head[1] ?? 0) & 0xe0) === 0xe0,
   isobmff: (head) =>
-    'ftyp moov mdat wide moof styp free skip pnot uuid meta pdin sidx udta junk prfl'.split(' ').includes(tag(head, 4)),
+    'ftyp moov mdat wide moof styp free skip pnot uuid meta pdin sidx emsg prft udta junk'
+      .split(' ')
+      .includes(tag(head, 4)),
 };
 
 /** The format that the head's signature stands for; of those only that text can be, where it is text. */
