@@ -1,6 +1,7 @@
 import { composeAccounts } from './composition/accounts.ts';
 import { type Basis, type CompositionInput, composeBasis } from './composition/basis.ts';
 import { composeContentCheck } from './composition/content-check.ts';
+import { composeDirectUploads } from './composition/direct-uploads.ts';
 import { composeAuditLog, composeFiles } from './composition/files.ts';
 import { composeKeys } from './composition/keys.ts';
 import { composeLinks, composeShares } from './composition/sharing.ts';
@@ -27,8 +28,10 @@ import { mailSendJob } from './features/mail/index.ts';
 import { claimSharesJob } from './features/sharing/index.ts';
 import { type OperationService, purgeTrashJob, runOperationJob, type TrashService } from './features/storage/index.ts';
 import { ReadinessService, systemRoutes } from './features/system/index.ts';
+import { purgeUploadsJob, type UploadService } from './features/uploads/index.ts';
 import type { RateLimiters } from './http/rate-limits.ts';
 import type { Route } from './http/route.ts';
+import type { ProbedStore } from './platform/object-store/probed-store.ts';
 import { JobBoard } from './platform/queue/job-board.ts';
 import type { JobQueue } from './platform/queue/job-queue.ts';
 import { registerOutboxJobs, relayOutboxJob } from './platform/queue/outbox.jobs.ts';
@@ -48,6 +51,7 @@ const JOBS = [
   purgeSecretsJob,
   purgeTombstonesJob,
   purgeTrashJob,
+  purgeUploadsJob,
   relayOutboxJob,
   resetRequestJob,
   runOperationJob,
@@ -69,6 +73,9 @@ export interface Composition {
   readonly tombstones: TombstoneService;
   readonly operations: OperationService;
   readonly trash: TrashService;
+  readonly uploads: UploadService;
+  /** To be started where uploads are signed. */
+  readonly probed: ProbedStore;
   readonly mediaSweeps: MediaSweepService;
   /** Ends what is under way outside the queue. */
   stop(): Promise<void>;
@@ -93,6 +100,7 @@ export function compose(input: CompositionInput): Composition {
   const auditLog = composeAuditLog(basis);
   const board = new JobBoard(infrastructure.database, queue);
   const files = composeFiles(basis, auditLog.recorder, board);
+  const direct = composeDirectUploads(basis, files, (id) => board.find(id));
   const contentChecks = composeContentCheck(basis);
   return {
     routes: [
@@ -101,6 +109,7 @@ export function compose(input: CompositionInput): Composition {
       ...accounts.routes,
       ...keys.routes,
       ...files.routes,
+      ...direct.routes,
       ...composeUploads(basis, files).routes,
       ...composeLinks(basis, files).routes,
       ...shares.routes,
@@ -118,8 +127,11 @@ export function compose(input: CompositionInput): Composition {
     tombstones: files.tombstones,
     operations: files.operations,
     trash: files.trash,
+    uploads: direct.uploads,
+    probed: files.probed,
     mediaSweeps: files.mediaSweeps,
     stop: async () => {
+      files.probed.stop();
       files.ledger.stop();
       await files.mediaWorker.stop();
     },

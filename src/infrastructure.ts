@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config/env.ts';
 import type { Secrets } from './config/secrets.ts';
+import { UploadSessionRepository } from './features/uploads/index.ts';
 import type { Clock } from './platform/clock/clock.ts';
 import { deriveKey } from './platform/crypto/seal.ts';
 import { Database } from './platform/db/database.ts';
@@ -49,7 +50,8 @@ export async function openInfrastructure(
     const database = new Database({ url: databaseUrl, maxConnections: config.databasePoolSize, log });
     closers.push(() => database.close());
     const budget = new ByteBudget(BUFFER_BYTES);
-    const { store, objectHandler } = await openStore(config, secrets, { log, clock, budget });
+    const sessions = new UploadSessionRepository(database);
+    const { store, objectHandler } = await openStore(config, secrets, { log, clock, budget, sessions });
     closers.push(() => store.close());
     // A store that is away may come back: the process starts, says so, and is not ready until then.
     await store.ping().catch((error: unknown) => log.error({ err: error }, 'the object store does not answer'));
@@ -78,7 +80,17 @@ async function embedded(
 async function openStore(
   config: Config,
   secrets: Secrets,
-  { log, clock, budget }: { readonly log: Logger; readonly clock: Clock; readonly budget: ByteBudget },
+  {
+    log,
+    clock,
+    budget,
+    sessions,
+  }: {
+    readonly log: Logger;
+    readonly clock: Clock;
+    readonly budget: ByteBudget;
+    readonly sessions: UploadSessionRepository;
+  },
 ): Promise<Pick<Infrastructure, 'store' | 'objectHandler'>> {
   if (config.objectStore.kind === 's3') {
     // Only where it is used: the AWS SDK takes some 30 MiB.
@@ -93,6 +105,8 @@ async function openStore(
   });
   const objectHandler = createDiskObjectHandler(store, {
     onError: (error) => log.error({ err: error }, 'a signed URL failed'),
+    // Seen on the way in, it need not be read again when the upload is completed.
+    onStored: ({ key, sha256 }) => sessions.noteReceived(key, sha256),
   });
   return { store, objectHandler };
 }

@@ -29,7 +29,7 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
     () => openInfrastructure(config, secrets, { log, clock: systemClock }),
     ({ close }) => close(),
   );
-  const { access, firstAdmin, idempotency, limits, queue, readiness, routes } = await lifecycle.step(
+  const { access, firstAdmin, idempotency, limits, probed, queue, readiness, routes } = await lifecycle.step(
     () => compose({ config, secrets, infrastructure, clock: systemClock, log, version: VERSION }),
     (composition) => composition.stop(),
   );
@@ -38,6 +38,8 @@ async function start(config: Config, loggers: Loggers, lifecycle: Lifecycle): Pr
     () => queue.start({ workers: works, supervise: works }),
     () => queue.stop({ timeoutMs: JOBS_STOP_MS }),
   );
+  // Whoever signs uploads has to know; until it does, it is careful.
+  if (config.role !== 'worker') void probed.start();
   const adminPassword = await lifecycle.step(() => firstAdmin.ensureFirstAdmin(config.admin));
   const { trustProxy, corsOrigins, publicUrl, host, port: wantedPort } = config.http;
   const app = createApp({

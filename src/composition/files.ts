@@ -12,6 +12,7 @@ import {
   FileCommitter,
   IngestService,
   QuotaRefusals,
+  SessionIngestService,
 } from '../features/ingest/index.ts';
 import {
   FileLedgerRepository,
@@ -54,6 +55,7 @@ import {
   zipRoutes,
 } from '../features/storage/index.ts';
 import { mediaKindOf } from '../platform/media/media-kinds.ts';
+import { ProbedStore } from '../platform/object-store/probed-store.ts';
 import type { JobBoard } from '../platform/queue/job-board.ts';
 import { composeAssets } from './assets.ts';
 import type { Basis } from './basis.ts';
@@ -73,7 +75,9 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
   const { config, database, store, budget, clock, log, queue, uow, audit } = basis;
   const { trashDays: driveTrashDays } = config.retention;
   const ledger = new LedgerService({ repository: new LedgerRepository(database), log });
-  const tombstones = new TombstoneService({ repository: new TombstoneRepository(database), store, log });
+  const graves = new TombstoneRepository(database);
+  const tombstones = new TombstoneService({ repository: graves, store, log });
+  const probed = new ProbedStore(store, log);
   const refusals = new QuotaRefusals(recorder, clock);
   const policy = new ContentPolicy(config.limits);
   const processing = new ContentProcessing({
@@ -90,6 +94,15 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
     policy,
     refusals,
     log,
+  });
+  const sessionIngest = new SessionIngestService({
+    ledger,
+    tombstones: graves,
+    store,
+    probed,
+    policy,
+    committer,
+    refusals,
   });
   const fileLedger = new FileLedgerRepository(database, { driveTrashDays });
   const listing = new FileListingRepository(database);
@@ -112,6 +125,7 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
     ingest,
     policy,
     operations,
+    assertReservation: (spaceId, id) => ledger.assertReservation(spaceId, id),
   });
   const reading = new ReadingService({ find: (spaceId, ref) => storage.find(spaceId, ref), store, recorder });
   const trash = new TrashService({ trash: new TrashRepository(database), fileLedger, operations });
@@ -146,8 +160,10 @@ export function composeFiles(basis: Basis, recorder: AuditRecorder, board: JobBo
   registerStorageJobs(queue, operations, trash);
   return {
     ledger,
-    committer,
     refusals,
+    probed,
+    sessionIngest,
+    spaces,
     tombstones,
     operations,
     trash,

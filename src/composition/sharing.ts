@@ -29,7 +29,7 @@ export function composeLinks(basis: Basis, files: ReturnType<typeof composeFiles
   const owned = new LinkService({
     uow,
     links: new LinkRepository(database),
-    reservations: new ReservationRepository(),
+    reservations: new ReservationRepository(database),
     audit,
     passwordHasher,
     clock,

@@ -1,5 +1,3 @@
-import { SessionIngestService } from '../features/ingest/index.ts';
-import { TombstoneRepository } from '../features/ledger/index.ts';
 import {
   RunningHashes,
   TusService,
@@ -15,14 +13,12 @@ import type { composeFiles } from './files.ts';
 /** Uploads that come by requests of their own. */
 export function composeUploads(basis: Basis, files: ReturnType<typeof composeFiles>) {
   const { database, store, budget, clock, log } = basis;
-  const { ledger, committer, policy, refusals } = files;
-  const tombstones = new TombstoneRepository(database);
-  const ingest = new SessionIngestService({ ledger, tombstones, store, committer, policy, refusals });
+  const { ledger, sessionIngest, policy, refusals } = files;
   const lockRows = new UploadLockRepository(database);
   const hashes = new RunningHashes();
   const tus = new TusService({
     ledger,
-    ingest,
+    ingest: sessionIngest,
     refusals,
     sessions: new UploadSessionRepository(database),
     lockRows,

@@ -6,7 +6,7 @@ export const TAGS = {
   'API key requests': 'Users ask for keys and for more room, admins review.',
   'API keys': 'The own keys, their secrets and their usage.',
   Storage: 'Files by path, in a key’s pocket or in a user’s drive.',
-  Uploads: 'Large files: resumable, piece by piece.',
+  Uploads: 'Large files and many of them: room held beforehand, straight into the store, resumable.',
   Assets: 'Files by id, with thumbnails and what they say of themselves.',
   Drive: 'Folders, and files by id, in the own drive and in what others share.',
   Sharing: 'With people, and with everybody who has a link.',

@@ -5,6 +5,7 @@ import supertest from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Site, startAccounts } from '../support/accounts.ts';
 import { AWKWARD_NAMES, LONE_SURROGATES, titleOf } from '../support/awkward-names.ts';
+import { TusActor } from '../support/tus-actor.ts';
 import { type Actor, World } from '../support/world.ts';
 import { readZip } from '../support/zip.ts';
 
@@ -83,6 +84,16 @@ const remove = (path: string, actor: Actor) => send('delete', fileUrl(path), act
 const upload = async (actor: Actor, path = '/storage/upload?fileName=source') =>
   (await sendForm(path, actor, NAMED_X)).body.data.file.id as string;
 
+function announced(fileName: string) {
+  return { fileName, size: 7, contentType: 'text/plain' };
+}
+
+/** By a signed URL of this app, whatever address it was reached by. */
+function sendTo(url: string, { 'content-length': _, ...headers }: Record<string, string>) {
+  const { pathname, search } = new URL(url);
+  return supertest(world.app).put(`${pathname}${search}`).set(headers).send(Buffer.from('content'));
+}
+
 const ENTRANCES: readonly Entrance[] = [
   {
     title: 'an upload’s query',
@@ -119,6 +130,49 @@ const ENTRANCES: readonly Entrance[] = [
     route: 'post /storage/copy',
     prepare: (actor) => upload(actor),
     send: (name, actor) => send('post', '/storage/copy', actor, { from: 'source', to: name }),
+    nameIn: ({ file }) => file.fileName,
+    undo: remove,
+  },
+  {
+    title: 'an upload by a signed PUT',
+    route: 'post /uploads/presign',
+    send: async (name, actor) => {
+      const opened = await send('post', '/uploads/presign', actor, announced(name));
+      if (opened.status !== 201) return opened;
+      const { uploadId, url, headers } = opened.body.data;
+      await sendTo(url, headers);
+      return send('post', '/uploads/complete', actor, { uploadId });
+    },
+    nameIn: ({ file }) => file.fileName,
+    undo: remove,
+  },
+  {
+    title: 'an upload in parts',
+    route: 'post /uploads/multipart',
+    send: async (name, actor) => {
+      const opened = await send('post', '/uploads/multipart', actor, announced(name));
+      if (opened.status !== 201) return opened;
+      const path = `/uploads/multipart/${opened.body.data.uploadId}`;
+      const signed = await send('post', `${path}/parts`, actor, { partNumbers: [1] });
+      const [{ url, headers }] = signed.body.data.parts;
+      const etag = (await sendTo(url, headers)).headers['etag'];
+      return send('post', `${path}/complete`, actor, { parts: [{ partNumber: 1, etag }] });
+    },
+    nameIn: ({ file }) => file.fileName,
+    undo: remove,
+  },
+  {
+    title: 'an upload by tus',
+    route: 'post /uploads/tus',
+    send: async (name, actor) => {
+      const reply = await new TusActor(world, actor).create(7, { filename: name }, { bytes: Buffer.from('content') });
+      if (reply.status !== 201) return reply;
+      const id = String(reply.headers['location']).split('/').at(-1);
+      const { body } = await send('get', `/uploads/${id}`, actor);
+      const where = { id: body.data.upload.fileId };
+      const { path } = await world.database.prisma.file.findUniqueOrThrow({ where });
+      return { status: reply.status, body: { data: { file: { fileName: path } } } };
+    },
     nameIn: ({ file }) => file.fileName,
     undo: remove,
   },

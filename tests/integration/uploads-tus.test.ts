@@ -468,7 +468,6 @@ describe('what is refused', () => {
     ['a name twice', { 'Upload-Metadata': 'filename YQ==,filename Yg==' }],
     ['an unknown conflict', { 'Upload-Metadata': `filename YQ==,conflict ${Buffer.from('win').toString('base64')}` }],
     ['a tag without a key', { 'Upload-Metadata': `filename YQ==,tags ${Buffer.from('=v').toString('base64')}` }],
-    ['a reservation that is no id', { 'Upload-Metadata': 'filename YQ==,reservationId YQ==' }],
   ])('is %s', async (_what, headers) => {
     const reply = await tus.create(5, { filename: 'x' }, { headers });
     expect(reply.status).toBe(400);

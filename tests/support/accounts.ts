@@ -196,7 +196,10 @@ export interface Site {
  */
 export async function startAccounts(
   environment: Readonly<Record<string, string>> = {},
-  { workers: firstWorks = true, ...options }: Pick<TestAppOptions, 'workers' | 'photoForms' | 'folderLimits'> = {},
+  {
+    workers: firstWorks = true,
+    ...options
+  }: Pick<TestAppOptions, 'workers' | 'photoForms' | 'folderLimits' | 'wrapStore'> = {},
 ): Promise<Site> {
   const database = await createTestDatabase();
   const clock = new MovableClock();

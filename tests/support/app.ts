@@ -39,6 +39,8 @@ export interface TestAppOptions {
   readonly photoForms?: CompositionInput['photoForms'];
   /** Smaller limits of what is done with folders at once. */
   readonly folderLimits?: CompositionInput['folderLimits'];
+  /** A store that fails where a test wants it to. */
+  readonly wrapStore?: (store: ObjectStore) => ObjectStore;
   /** Whether jobs run. */
   readonly workers?: boolean;
   /** Of the caller, who drops it; else the app has one of its own. */
@@ -59,7 +61,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   });
   const secrets = await loadSecrets(config);
   const log = silentLogger();
-  const infrastructure = await openInfrastructure(config, secrets, { log, clock });
+  const opened = await openInfrastructure(config, secrets, { log, clock });
+  const infrastructure = { ...opened, store: options.wrapStore?.(opened.store) ?? opened.store };
   const composition = compose({
     config,
     secrets,
@@ -72,6 +75,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     ...(options.folderLimits && { folderLimits: options.folderLimits }),
   });
   await composition.queue.start({ workers, supervise: workers });
+  await composition.probed.start();
   const app = appOf(composition, config, infrastructure);
   return {
     app,

@@ -85,13 +85,14 @@ export class SpaceProcess {
   readonly fileLedger: FileLedgerRepository;
   readonly folders: FolderLedgerRepository;
   readonly tombstones: TombstoneService;
-  readonly reservations = new ReservationRepository();
+  readonly reservations: ReservationRepository;
   readonly uow: UnitOfWork;
   readonly policy: ContentPolicy;
 
   constructor(url: string, store: ObjectStore) {
     const log = silentLogger();
     const database = new Database({ url, maxConnections: 12, log });
+    this.reservations = new ReservationRepository(database);
     const recorder = new AuditRecorder(new AuditLogRepository(database));
     this.database = database;
     this.uow = new UnitOfWork(database);
@@ -123,6 +124,7 @@ export class SpaceProcess {
       fileLedger: this.fileLedger,
       ingest: this.ingest,
       policy,
+      assertReservation: (spaceId, id) => this.ledger.assertReservation(spaceId, id),
       operations: new OperationService({
         uow: this.uow,
         operations: new OperationRepository(database),

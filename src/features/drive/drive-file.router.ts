@@ -64,6 +64,7 @@ export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependen
       errors: [
         'FORBIDDEN',
         'FOLDER_NOT_FOUND',
+        'RESERVATION_NOT_FOUND',
         'CONFLICT',
         'FILE_EXISTS',
         'QUOTA_EXCEEDED',
@@ -81,6 +82,7 @@ export function driveFileRoutes({ files, spaces, clock }: DriveFileRouteDependen
             fileName: query.fileName ?? lastSegment(originalName),
             conflict: query.conflict,
             tags: query.tags ?? null,
+            reservationId: query.reservationId,
           }),
         );
         return created('File uploaded', presentTakenIn(file));

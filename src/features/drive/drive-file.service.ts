@@ -1,3 +1,4 @@
+import { AppError } from '../../errors/app-error.ts';
 import {
   type ContentPolicy,
   type IngestedFile,
@@ -80,6 +81,8 @@ export class DriveFileService {
     const name = input.fileName;
     const pathIn = ({ folder }: PlaceGrant) => joinPath(folder?.path ?? '', name);
     const grant = await this.#deps.access.resolvePlace(user, folderId, 'edit');
+    // Of their own drive only: what others have set aside is theirs.
+    if (input.reservationId !== undefined && grant.shareId !== null) throw new AppError('RESERVATION_NOT_FOUND');
     const staged = await asSeenBy(grant, () =>
       this.#deps.storage.stage(grant.scope, { ...input, fileName: pathIn(grant) }),
     );

@@ -81,6 +81,7 @@ export const uploadQuery = z.object({
   fileName: fileName.optional(),
   conflict: storageUploadQuery.shape.conflict,
   tags: storageUploadQuery.shape.tags,
+  reservationId: storageUploadQuery.shape.reservationId,
 });
 
 export const contentQuery = z.object({ tags: storageUploadQuery.shape.tags });

@@ -1,4 +1,4 @@
-import { newId } from '../../platform/crypto/random.ts';
+import { derivedId } from '../../platform/crypto/random.ts';
 import type { OutboxRelay } from '../../platform/queue/outbox-relay.ts';
 import type { ContentJob, ContentStatus } from '../ledger/index.ts';
 import { checkContentJob, processMediaJob } from './content.jobs.ts';
@@ -26,8 +26,12 @@ export class ContentProcessing {
     this.#options = options;
   }
 
-  /** `isChecked`: it is a copy of what may be read. Of what is still to be scanned, nothing is made before that. */
+  /**
+   * The jobs' ids follow from the upload's, so that who asks again finds them. `isChecked`: it is a copy of what
+   * may be read. Of what is still to be scanned, nothing is made before that.
+   */
   plan(content: {
+    readonly uploadId: string;
     readonly contentType: string;
     readonly sha256: string | null;
     readonly isChecked: boolean;
@@ -37,7 +41,7 @@ export class ContentProcessing {
     const jobs = [
       ...(scans || content.sha256 === null ? [checkContentJob] : []),
       ...(media && !scans ? [processMediaJob] : []),
-    ].map(({ name }) => ({ id: newId(), name }));
+    ].map(({ name }) => ({ id: derivedId(content.uploadId, name), name }));
     return { status: scans ? 'PROCESSING' : 'READY', media, jobs: jobs.length > 0 ? jobs : undefined };
   }
 

@@ -68,7 +68,7 @@ export class FileCommitter {
     { tags, place, ...record }: CommitRecord & Pick<CommitInput, 'tags' | 'place'>,
   ): Promise<IngestedFile> {
     const { sizeBytes, sha256, etag } = content;
-    const plan = this.#processing.plan({ contentType, sha256, isChecked });
+    const plan = this.#processing.plan({ uploadId: reservation.uploadId, contentType, sha256, isChecked });
     const file = { sizeBytes, sha256, etag, contentType, ...namedAs(wanted, contentType) };
     const committed = await this.#ledger.commit(reservation, {
       ...file,

@@ -15,4 +15,4 @@ export {
 export { IngestService, type StagedFile } from './ingest.service.ts';
 export { QuotaRefusals } from './quota-refusals.ts';
 export { readableKey } from './readable.ts';
-export { type FinishedUpload, SessionIngestService } from './session-ingest.service.ts';
+export { SessionIngestService } from './session-ingest.service.ts';

@@ -32,15 +32,15 @@ export class QuotaRefusals {
     this.#clock = clock;
   }
 
-  /** Does the work; when the quota refuses it, that is recorded before it is thrown on. */
-  async noted<T>(by: SpaceScope, fileName: string, work: () => Promise<T>): Promise<T> {
+  /** Does the work, on a file where it is about one; when the quota refuses it, that is recorded before it is thrown on. */
+  async noted<T>(by: SpaceScope, fileName: string | null, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
       const details = quotaDetailsOf(error);
       if (details !== null && this.#isDue(by.space.id)) {
         const { limit, quota, used, reserved, requested } = details;
-        await this.#record(by, { fileName, limit, quota, used, reserved, requested });
+        await this.#record(by, { ...(fileName !== null && { fileName }), limit, quota, used, reserved, requested });
       }
       throw error;
     }

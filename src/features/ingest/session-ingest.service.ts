@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
-import { buffer } from 'node:stream/consumers';
+import pLimit from 'p-limit';
 import { AppError } from '../../errors/app-error.ts';
 import { newId } from '../../platform/crypto/random.ts';
+import { ObjectNotFoundError } from '../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
+import type { ProbedStore } from '../../platform/object-store/probed-store.ts';
 import { SNIFF_BYTES } from '../../platform/sniffing/sniff.ts';
-import type { ConflictPolicy, LedgerService, SpaceScope, TombstoneRepository } from '../ledger/index.ts';
+import type { ConflictPolicy, LedgerService, Reservation, SpaceScope, TombstoneRepository } from '../ledger/index.ts';
+import { inspected } from './body-head.ts';
 import type { ContentPolicy } from './content-policy.ts';
 import type { FileCommitter, IngestedFile } from './file-committer.ts';
 import type { QuotaRefusals } from './quota-refusals.ts';
@@ -13,6 +16,8 @@ import type { QuotaRefusals } from './quota-refusals.ts';
 const READ_NOW_BYTES = 32 * 1024 * 1024;
 /** How long a copy from the staging key may take until its intent lets it be removed. */
 const COPY_SECONDS = 3600;
+/** Objects that this process reads at once; large ones, read for their SHA-256, keep no others waiting. */
+const READS_AT_ONCE = { small: 16, large: 2 } as const;
 
 /** An upload that came by requests of its own and is whole in the store. */
 export interface FinishedUpload {
@@ -36,14 +41,24 @@ export interface SessionIngestDependencies {
   readonly ledger: LedgerService;
   readonly tombstones: TombstoneRepository;
   readonly store: ObjectStore;
-  readonly committer: FileCommitter;
+  readonly probed: ProbedStore;
   readonly policy: ContentPolicy;
+  readonly committer: FileCommitter;
   readonly refusals: QuotaRefusals;
+}
+
+/** A content that was found to be what was announced. */
+interface Verified {
+  /** As far as it is known. */
+  readonly sha256: string | null;
+  /** Where a staged upload was copied to. */
+  readonly finalKey: string | undefined;
 }
 
 /** The way in for bytes that are in the store already: verified, then committed as all others. */
 export class SessionIngestService {
   readonly #deps: SessionIngestDependencies;
+  readonly #reads = { small: pLimit(READS_AT_ONCE.small), large: pLimit(READS_AT_ONCE.large) };
 
   constructor(deps: SessionIngestDependencies) {
     this.#deps = deps;
@@ -52,20 +67,21 @@ export class SessionIngestService {
   /**
    * Verifies size, SHA-256 and type of what is stored, and makes a file of it. Safe to repeat and to run twice at once: one
    * commits, the other finds its upload ended (DEPENDENCY_UNAVAILABLE) and looks at the session again.
-   * Errors: UPLOAD_INCOMPLETE (absent or of another size or SHA-256; the upload stays open), CONTENT_MISMATCH,
-   * FILE_TYPE_NOT_ALLOWED (the upload ends), and those of `LedgerService.commit`, with which it ends as well.
+   * `confirm` is asked between the two: it takes a while, and what it throws leaves the upload open.
+   * Errors: UPLOAD_INCOMPLETE (absent: the upload stays open; of another size or SHA-256: it ends), CONTENT_MISMATCH,
+   * FILE_TYPE_NOT_ALLOWED (it ends), and those of `LedgerService.commit`, with which it ends as well.
    */
-  async finish(scope: SpaceScope, upload: FinishedUpload): Promise<IngestedFile> {
+  async finish(
+    scope: SpaceScope,
+    upload: FinishedUpload,
+    { confirm }: { readonly confirm?: () => Promise<unknown> } = {},
+  ): Promise<IngestedFile> {
     const { ledger, committer, refusals } = this.#deps;
     const reservation = { uploadId: upload.id, spaceId: scope.space.id, objectKey: upload.objectKey };
-    ledger.hold(reservation);
+    await ledger.hold(reservation);
     try {
-      const finalKey = upload.staged ? await this.#copyAside(scope, upload) : undefined;
-      const sha256 = await this.#verify(finalKey ?? upload.objectKey, upload);
-      await this.#checkType(finalKey ?? upload.objectKey, upload).catch(async (refusal: unknown) => {
-        if (refusal instanceof AppError) await ledger.release(reservation);
-        throw refusal;
-      });
+      const { sha256, finalKey } = await this.#verified(scope, upload, reservation);
+      await confirm?.();
       const { fileName: path, conflict, contentType, sizeBytes, tags } = upload;
       const stored = { reservation, sizeBytes, sha256, etag: sha256 ?? upload.id, finalKey };
       return await refusals.noted(scope, path, () =>
@@ -81,44 +97,87 @@ export class SessionIngestService {
     }
   }
 
+  /** What can never become right ends the upload. */
+  async #verified(scope: SpaceScope, upload: FinishedUpload, reservation: Reservation): Promise<Verified> {
+    const { ledger, tombstones } = this.#deps;
+    const finalKey = upload.staged ? await this.#copyAside(scope, upload) : undefined;
+    try {
+      return { sha256: await this.#verify(finalKey ?? upload.objectKey, upload), finalKey };
+    } catch (error) {
+      if (finalKey !== undefined) await tombstones.intend(finalKey, 0);
+      if (isFinal(error)) await ledger.release(reservation);
+      throw error;
+    }
+  }
+
   /** A key of its own for each try: what one has verified, no other writes to. */
   async #copyAside({ space }: SpaceScope, { objectKey }: FinishedUpload): Promise<string> {
     const { tombstones, store } = this.#deps;
-    if ((await store.head(objectKey)) === null) throw incomplete('Nothing has been uploaded yet');
+    if ((await store.head(objectKey)) === null) throw absent();
     const finalKey = `${space.prefix}${newId()}`;
     await tombstones.intend(finalKey, COPY_SECONDS);
-    await store.copy(objectKey, finalKey);
+    await orAbsent(() => store.copy(objectKey, finalKey));
     return finalKey;
   }
 
   /** Answers the SHA-256 as far as it is known. */
   async #verify(key: string, upload: FinishedUpload): Promise<string | null> {
-    const { store } = this.#deps;
+    const { sizeBytes, promisedSha256 } = upload;
+    const { store, probed } = this.#deps;
     const head = await store.head(key);
-    if (head === null) throw incomplete('Nothing has been uploaded yet');
-    if (head.sizeBytes !== upload.sizeBytes) throw incomplete('What was uploaded is of another size');
-    const mustRead = upload.promisedSha256 !== null || upload.sizeBytes <= READ_NOW_BYTES;
-    const seen = upload.seenSha256 ?? (mustRead ? await this.#hash(key) : null);
-    if (upload.promisedSha256 !== null && upload.promisedSha256 !== seen) {
-      throw incomplete('What was uploaded has another SHA-256');
-    }
-    return seen;
+    if (head === null) throw absent();
+    if (head.sizeBytes !== sizeBytes) throw other('size', sizeBytes, head.sizeBytes);
+    const kept = probed.capabilities.signedChecksum ? (head.sha256 ?? null) : null;
+    const known = upload.seenSha256 ?? kept;
+    const mustRead = known === null && (promisedSha256 !== null || sizeBytes <= READ_NOW_BYTES);
+    const limit = this.#reads[mustRead && sizeBytes > READ_NOW_BYTES ? 'large' : 'small'];
+    const read = await orAbsent(() => limit(() => this.#read(key, upload, mustRead)));
+    const sha256 = known ?? read;
+    if (promisedSha256 !== null && promisedSha256 !== sha256) throw other('checksumSha256', promisedSha256, sha256);
+    return sha256;
   }
 
-  async #checkType(key: string, { fileName: path, contentType, sizeBytes }: FinishedUpload): Promise<void> {
-    if (sizeBytes === 0) return;
-    const { body } = await this.#deps.store.get(key, { range: { start: 0, end: SNIFF_BYTES - 1 } });
-    await this.#deps.policy.check({ path, contentType, head: await buffer(body) });
-  }
-
-  async #hash(key: string): Promise<string> {
-    const { body } = await this.#deps.store.get(key);
+  /** Holds the first bytes against what may come in; reads on only where the SHA-256 of `whole` is wanted. */
+  async #read(key: string, upload: FinishedUpload, whole: boolean): Promise<string | null> {
+    const { fileName: path, contentType, sizeBytes } = upload;
+    const { store, policy } = this.#deps;
+    const isShort = whole || sizeBytes <= SNIFF_BYTES;
+    const { body } = await store.get(key, isShort ? {} : { range: { start: 0, end: SNIFF_BYTES - 1 } });
     const hash = createHash('sha256');
-    for await (const chunk of body) hash.update(chunk);
-    return hash.digest('hex');
+    for await (const chunk of inspected(body, (head) => policy.check({ path, contentType, head }))) {
+      if (whole) hash.update(chunk);
+    }
+    return whole ? hash.digest('hex') : null;
   }
 }
 
-function incomplete(message: string): AppError {
-  return new AppError('UPLOAD_INCOMPLETE', { message });
+class OtherThanAnnounced extends AppError {}
+
+function absent(): AppError {
+  return new AppError('UPLOAD_INCOMPLETE', { message: 'Nothing has been uploaded yet' });
+}
+
+function other(
+  what: 'size' | 'checksumSha256',
+  announced: number | string,
+  uploaded: number | string | null,
+): AppError {
+  const name = what === 'size' ? 'size' : 'SHA-256';
+  return new OtherThanAnnounced('UPLOAD_INCOMPLETE', {
+    message: `What was uploaded has another ${name} than announced; begin the upload anew`,
+    details: { what, announced, uploaded },
+  });
+}
+
+function isFinal(error: unknown): boolean {
+  if (error instanceof OtherThanAnnounced) return true;
+  return error instanceof AppError && ['CONTENT_MISMATCH', 'FILE_TYPE_NOT_ALLOWED'].includes(error.code);
+}
+
+async function orAbsent<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof ObjectNotFoundError ? absent() : error;
+  }
 }

@@ -15,12 +15,11 @@ export {
   type DeletedFile,
   type FileRef,
   type RestoreInput,
-  type SessionInput,
   type SpaceScope,
 } from './ledger.ts';
 export { type AuditColumns, auditColumns, auditOfColumns } from './ledger-audit.ts';
 export { fileExists, folderBusy, quotaExceeded, tooManyFolders } from './ledger-faults.ts';
-export { ReservationRepository } from './reservation.repository.ts';
+export { ReservationRepository, type SpaceReservation } from './reservation.repository.ts';
 export { scopeOf } from './space-scope.ts';
 export { TombstoneRepository } from './tombstone.repository.ts';
 export { TombstoneService } from './tombstone.service.ts';

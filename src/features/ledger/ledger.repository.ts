@@ -59,6 +59,12 @@ const RELEASE = { name: 'ledger_release', text: 'SELECT ledger_release($1, $2, $
 const OPEN_SESSION = { name: 'ledger_open_session', text: 'SELECT * FROM ledger_open_session($1, $2, $3, $4, $5, $6)' };
 const EXTEND_SESSION = { name: 'ledger_extend_session', text: 'SELECT ledger_extend_session($1, $2, $3) AS extended' };
 const ABORT_SESSION = { name: 'ledger_abort_session', text: 'SELECT ledger_abort_session($1, $2, $3) AS outcome' };
+const HAS_RESERVATION = {
+  name: 'ledger_has_reservation',
+  // A drop's is drawn on by its link and by nobody else.
+  text: `SELECT 1 FROM reservations r WHERE r.space_id = $1 AND r.id = $2 AND r.expires_at > now()
+    AND NOT EXISTS (SELECT 1 FROM share_links l WHERE l.reservation_id = r.id)`,
+};
 const EXPIRE = { name: 'ledger_expire', text: 'SELECT ledger_expire($1) AS expired' };
 
 const RENEW = {
@@ -147,6 +153,11 @@ export class LedgerRepository {
   /** Also an object that turned up after its upload had been released is buried. */
   async release(spaceId: string, uploadId: string, objectKey: string): Promise<void> {
     await this.#database.query(RELEASE, [spaceId, uploadId, objectKey]);
+  }
+
+  /** Whether a client of the space may draw on it. */
+  async hasReservation(spaceId: string, id: string): Promise<boolean> {
+    return (await this.#database.query(HAS_RESERVATION, [spaceId, id])).length === 1;
   }
 
   /** Reserves for one upload whose session is opened with it. */

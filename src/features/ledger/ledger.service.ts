@@ -1,5 +1,5 @@
 import { AppError } from '../../errors/app-error.ts';
-import { newId } from '../../platform/crypto/random.ts';
+import { isId, newId } from '../../platform/crypto/random.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import { LEASE_SECONDS, LeaseKeeper } from './lease-keeper.ts';
 import type { LedgerRepository } from './ledger.repository.ts';
@@ -71,11 +71,19 @@ export class LedgerService {
     return { uploadId, spaceId: space.id, objectKey };
   }
 
+  /** That a client may draw on the reservation that it names. Errors: RESERVATION_NOT_FOUND, also of a drop's. */
+  async assertReservation(spaceId: string, reservationId: string | undefined): Promise<void> {
+    if (reservationId === undefined) return;
+    const isThere = isId(reservationId) && (await this.#repository.hasReservation(spaceId, reservationId));
+    if (!isThere) throw new AppError('RESERVATION_NOT_FOUND');
+  }
+
   /**
    * The same for an upload that comes by requests of its own: the room is held until the session ends. Answers its id.
-   * Errors: QUOTA_EXCEEDED, FILE_EXISTS, CONFLICT (as many are open as may be).
+   * Errors: QUOTA_EXCEEDED, FILE_EXISTS, CONFLICT (as many are open as may be), RESERVATION_NOT_FOUND.
    */
   async openSession(scope: SpaceScope, session: SessionInput): Promise<string> {
+    await this.assertReservation(scope.space.id, session.reservationId);
     const uploadId = newId();
     assertReserved(await this.#repository.openSession(scope, uploadId, session), session.path);
     return uploadId;
@@ -93,9 +101,10 @@ export class LedgerService {
     if (outcome === 'completed') throw new AppError('CONFLICT', { message: 'The upload is complete; delete the file' });
   }
 
-  /** Keeps the lease of an open session while it is being completed. */
-  hold(reservation: Reservation): void {
-    this.#leases.hold(reservation.uploadId);
+  /** Keeps the lease of an open session while it is being completed, also one that would end in a moment. */
+  async hold({ uploadId }: Reservation): Promise<void> {
+    await this.#repository.renew([uploadId], LEASE_SECONDS);
+    this.#leases.hold(uploadId);
   }
 
   /** The other way round. */

@@ -38,6 +38,7 @@ export {
   EXAMPLE_USAGE,
   EXAMPLE_USAGE_DATA,
   file as fileSchema,
+  fileName as fileNameSchema,
   linkQuery,
   listQuery,
   tagArray,

@@ -59,6 +59,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
         },
       },
       errors: [
+        'RESERVATION_NOT_FOUND',
         'QUOTA_EXCEEDED',
         'FILE_EXISTS',
         'CONFLICT',
@@ -76,6 +77,7 @@ export function storageRoutes({ storage, levels, reading, spaces, clock }: Stora
             contentType: part.contentType,
             conflict: query.conflict,
             tags: query.tags ?? null,
+            reservationId: query.reservationId,
             body: part.body,
             announcedBytes: part.announcedBytes,
           }),

@@ -41,6 +41,10 @@ export const uploadQuery = z.object({
     description: 'Up to 10 tags, `key` or `key=value`, divided by commas; absent keeps those of a replaced file',
     example: 'cats,year=2026',
   }),
+  reservationId: z.string().max(100).optional().meta({
+    description: 'Draws the room from this reservation (POST /reservations), and from nothing else',
+    example: '019aa2f4-7d1c-7e5a-9a55-0c6f1b1f6a11',
+  }),
 });
 
 export const listQuery = z.object({

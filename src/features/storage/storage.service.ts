@@ -41,6 +41,8 @@ export interface StorageDependencies {
   readonly ingest: IngestService;
   readonly policy: ContentPolicy;
   readonly operations: OperationService;
+  /** That a client may draw on the reservation that it names. */
+  readonly assertReservation: (spaceId: string, reservationId: string | undefined) => Promise<void>;
 }
 
 export interface UploadInput {
@@ -48,6 +50,8 @@ export interface UploadInput {
   readonly contentType: string | undefined;
   readonly conflict: ConflictPolicy;
   readonly tags: readonly string[] | null;
+  /** Room is drawn from it and from nowhere else. */
+  readonly reservationId?: string | undefined;
   readonly body: Readable;
   readonly announcedBytes: number | undefined;
 }
@@ -85,8 +89,14 @@ export class StorageService {
     this.#deps = deps;
   }
 
-  /** Streams a file in; it is a file once the answer's `commit` has run. Errors: see `IngestService.stage`. */
-  stage(scope: SpaceScope, input: UploadInput): Promise<StagedFile> {
+  /**
+   * Streams a file in; it is a file once the answer's `commit` has run.
+   * Errors: RESERVATION_NOT_FOUND, and those of `IngestService.stage`.
+   */
+  async stage(scope: SpaceScope, input: UploadInput): Promise<StagedFile> {
+    // The body may break while this is looked up; `stage` sees it then.
+    input.body.on('error', () => undefined);
+    await this.#deps.assertReservation(scope.space.id, input.reservationId);
     return this.#deps.ingest.stage({ scope, ...input });
   }
 

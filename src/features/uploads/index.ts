@@ -1,7 +1,17 @@
+export { multipartRoutes } from './multipart.router.ts';
+export { MultipartService } from './multipart.service.ts';
+export { presignRoutes } from './presign.router.ts';
+export { PresignService } from './presign.service.ts';
+export { reservationRoutes } from './reservation.router.ts';
+export { ReservationService } from './reservation.service.ts';
 export { RunningHashes } from './tus/running-hashes.ts';
 export { tusRoutes } from './tus/tus.router.ts';
 export { TusService } from './tus/tus.service.ts';
 export { TusTransfer } from './tus/tus-transfer.ts';
 export { UploadLockRepository } from './tus/upload-lock.repository.ts';
 export { UploadLocks } from './tus/upload-locks.ts';
+export { purgeUploadsJob, registerUploadJobs } from './upload.jobs.ts';
+export { uploadRoutes } from './upload.router.ts';
+export { UploadService } from './upload.service.ts';
+export { UploadCompletion, type UploadCompletionDependencies } from './upload-completion.ts';
 export { UploadSessionRepository } from './upload-session.repository.ts';

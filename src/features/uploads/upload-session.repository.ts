@@ -1,5 +1,5 @@
 import type { Database } from '../../platform/db/database.ts';
-import type { UploadSession } from './upload-session.ts';
+import type { SessionState, UploadSession } from './upload-session.ts';
 
 const COLUMNS = `id, space_id AS "spaceId", kind, file_name AS "fileName", conflict, content_type AS "contentType",
   size_bytes AS "sizeBytes", sha256, tags, object_key AS "objectKey", staged, store_upload_id AS "storeUploadId",
@@ -11,6 +11,20 @@ const FIND = {
   text: `SELECT ${COLUMNS} FROM upload_sessions WHERE space_id = $1 AND id = $2`,
 };
 
+const LIST = {
+  name: 'upload_sessions_list',
+  text: `SELECT ${COLUMNS} FROM upload_sessions WHERE space_id = $1 AND ($2::uuid IS NULL OR id < $2)
+    AND ($3::text IS NULL OR state = $3) ORDER BY id DESC LIMIT $4`,
+};
+
+const BEGIN_PARTS = {
+  name: 'upload_sessions_begin_parts',
+  text: `UPDATE upload_sessions SET store_upload_id = $3
+    WHERE space_id = $1 AND id = $2 AND state = 'OPEN' AND store_upload_id IS NULL RETURNING 1`,
+};
+
+const IN_OUTBOX = { name: 'upload_sessions_job_in_outbox', text: 'SELECT 1 FROM job_outbox WHERE id = $1' };
+
 const NOTE_RECEIVED = {
   name: 'upload_sessions_note_received',
   text: `UPDATE upload_sessions SET received_sha256 = $2 WHERE object_key = $1 AND state = 'OPEN'`,
@@ -20,6 +34,13 @@ const PURGE = {
   name: 'upload_sessions_purge',
   text: `SELECT upload_sessions_purge(make_interval(secs => $1), $2) AS purged`,
 };
+
+/** Which sessions, newest first. */
+export interface SessionQuery {
+  readonly state: SessionState | undefined;
+  readonly cursor: string | undefined;
+  readonly limit: number;
+}
 
 /** Reads the upload sessions of a space; the ledger opens and ends them with the room that they hold. */
 export class UploadSessionRepository {
@@ -32,6 +53,20 @@ export class UploadSessionRepository {
   async find(spaceId: string, id: string): Promise<UploadSession | null> {
     const [session] = await this.#database.query<UploadSession>(FIND, [spaceId, id]);
     return session ?? null;
+  }
+
+  list(spaceId: string, { state, cursor, limit }: SessionQuery): Promise<UploadSession[]> {
+    return this.#database.query<UploadSession>(LIST, [spaceId, cursor ?? null, state ?? null, limit]);
+  }
+
+  /** Notes by what name the store knows an open upload, once; false where it has ended meanwhile. */
+  async beginParts(spaceId: string, id: string, storeUploadId: string): Promise<boolean> {
+    return (await this.#database.query(BEGIN_PARTS, [spaceId, id, storeUploadId])).length === 1;
+  }
+
+  /** Whether a job that a commit has made is on its way to the queue. */
+  async hasJobInOutbox(jobId: string): Promise<boolean> {
+    return (await this.#database.query(IN_OUTBOX, [jobId])).length === 1;
   }
 
   /** What this server has received by a signed URL, whoever it was; its key is of one session. */

@@ -1,13 +1,16 @@
 import type { ConflictPolicy } from '../ledger/index.ts';
 
+export const UPLOAD_KINDS = ['presign', 'multipart', 'tus'] as const;
+
 /** OPEN until it is COMPLETED (there is a file) or ENDED (aborted, expired or refused). */
-export type SessionState = 'OPEN' | 'COMPLETED' | 'ENDED';
+export const UPLOAD_STATES = ['OPEN', 'COMPLETED', 'ENDED'] as const;
+export type SessionState = (typeof UPLOAD_STATES)[number];
 
 /** An upload that comes by requests of its own. */
 export interface UploadSession {
   readonly id: string;
   readonly spaceId: string;
-  readonly kind: 'presign' | 'multipart' | 'tus';
+  readonly kind: (typeof UPLOAD_KINDS)[number];
   readonly fileName: string;
   readonly conflict: ConflictPolicy;
   readonly contentType: string;

@@ -8,6 +8,12 @@ export function newId(): string {
   return randomUUIDv7();
 }
 
+/** The id that belongs to another for a purpose: always the same one, and of the same time. */
+export function derivedId(id: string, purpose: string): string {
+  const hash = createHash('sha256').update(`${id}:${purpose}`).digest('hex');
+  return `${id.slice(0, 13)}-7${hash.slice(0, 3)}-8${hash.slice(3, 6)}-${hash.slice(6, 18)}`;
+}
+
 const MAX_ID_TIME = 2 ** 48 - 1;
 
 /** What no id that was made at that time (milliseconds since 1970) or later lies below: UUIDv7 begin with the time. */

@@ -2,6 +2,7 @@ import { authCases, userCases } from './accounts.ts';
 import { adminCases } from './admin.ts';
 import { apiKeyCases } from './api-keys.ts';
 import { assetCases } from './assets.ts';
+import { directUploadCases } from './direct-uploads.ts';
 import { driveCases } from './drive.ts';
 import { jobCases } from './jobs.ts';
 import { linkCases } from './links.ts';
@@ -22,6 +23,7 @@ export const routeCases: RouteCases = {
   ...adminCases,
   ...jobCases,
   ...storageCases,
+  ...directUploadCases,
   ...assetCases,
   ...shareCases,
   ...driveCases,

@@ -1,4 +1,3 @@
-import { isId } from '../../../platform/crypto/random.ts';
 import { parseTusChecksum, type TusChecksum } from './tus-checksum.ts';
 import { invalid } from './tus-faults.ts';
 import { firstValue, parseTusMetadata } from './tus-metadata.ts';
@@ -31,9 +30,6 @@ export function readCreation(headers: Headers): CreationHeaders {
   if (fileName === undefined) throw invalid('Upload-Metadata.filename', 'is required');
   const contentType = firstValue(metadata, ['filetype', 'contentType', 'type']);
   const reservationId = firstValue(metadata, ['reservationId']);
-  if (reservationId !== undefined && !isId(reservationId)) {
-    throw invalid('Upload-Metadata.reservationId', 'is the id of no reservation');
-  }
   const options = { conflict: firstValue(metadata, ['conflict']), tags: firstValue(metadata, ['tags']) };
   return { sizeBytes, clientMetadata, fileName, contentType, reservationId, options };
 }

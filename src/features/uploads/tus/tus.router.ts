@@ -134,7 +134,7 @@ export function tusRoutes(tus: TusService): Route[] {
           ...STATE_HEADERS,
         },
       },
-      errors: [...BODY_ERRORS, ...COMMIT_ERRORS, 'FILE_TOO_LARGE', ...ANY_ERRORS],
+      errors: [...BODY_ERRORS, ...COMMIT_ERRORS, 'FILE_TOO_LARGE', 'RESERVATION_NOT_FOUND', ...ANY_ERRORS],
       handler: async ({ principal, context, confirm, req, res }) => {
         assertVersion(req, res);
         const creation = creationOf(req);
