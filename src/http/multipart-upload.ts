@@ -14,12 +14,15 @@ declare module 'http' {
 const LINE_END = Buffer.from('\r\n');
 /** A preamble and a part's header that are longer are not measured. */
 const MAX_FORM_HEAD_BYTES = 32 * 1024;
+/** In a part's header; its value may stand in a line of its own. */
+const PLAIN_TEXT = /^content-type:\s*text\/plain[\t ]*(?:;|\r\n)/im;
 
 /** The one file part of a form, as it streams in. */
 export interface FilePart {
   /** As the client wrote it, folders included. */
   readonly originalName: string;
-  readonly contentType: string;
+  /** undefined where the part's header holds none that can be read. */
+  readonly contentType: string | undefined;
   readonly body: Readable;
   /** The part's length where the request's framing tells it; a form's own overhead is taken off, but not an epilogue. */
   readonly announcedBytes: number | undefined;
@@ -49,7 +52,7 @@ export function receiveFile<T extends Undoable>(
   receive: (part: FilePart) => Promise<T>,
   { deadlineMs }: FormLimits = {},
 ): Promise<T> {
-  const measure = measureFirstPart(req);
+  const first = watchFirstPart(req);
   req.once('end', () => waitPatiently(req, res));
   let deadline: NodeJS.Timeout | undefined;
   const reading = new Promise<T>((resolve, reject) => {
@@ -84,8 +87,11 @@ export function receiveFile<T extends Undoable>(
       _handleFile: (_req, file, done) => {
         stream = file.stream;
         digest = req.onForm && PartDigest.of(file.stream);
-        const { originalname: originalName, mimetype: contentType } = file;
-        receiving = receive({ originalName, contentType, body: digest ?? file.stream, announcedBytes: measure() });
+        const { originalname: originalName } = file;
+        // The parser says so of a part without a type, too, and of one with nonsense.
+        const contentType = file.mimetype !== 'text/plain' || first.isPlainText() ? file.mimetype : undefined;
+        const announcedBytes = first.announcedBytes();
+        receiving = receive({ originalName, contentType, body: digest ?? file.stream, announcedBytes });
         seen = async () => {
           if (digest && req.onForm) {
             await req.onForm({ originalName, contentType, sizeBytes: digest.sizeBytes, sha256: digest.sha256() });
@@ -174,22 +180,31 @@ const FORM_FAULTS: Partial<Record<string, { readonly path?: string; readonly mes
   LIMIT_PART_COUNT: { path: 'body', message: 'holds too many parts' },
 };
 
-/**
- * The length of the first part's content, from Content-Length less what stands before and after it: everything up to
- * the blank line that ends the part's header, and the closing delimiter (RFC 2046 section 5.1.1). Right when the file
- * is the form's only part, and no other form is accepted; too much by the epilogue where there is one.
- */
-function measureFirstPart(req: Request): () => number | undefined {
+interface FirstPart {
+  /**
+   * The length of its content, from Content-Length less what stands before and after it: everything up to the blank line
+   * that ends the part's header, and the closing delimiter (RFC 2046 section 5.1.1). Right when the file is the form's only
+   * part, and no other form is accepted; too much by the epilogue where there is one.
+   */
+  announcedBytes(): number | undefined;
+  /** Its header says so itself. */
+  isPlainText(): boolean;
+}
+
+/** Watches the request's bytes go by until the first part's header has been seen. */
+function watchFirstPart(req: Request): FirstPart {
   const length = Number(req.headers['content-length']);
   const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(req.headers['content-type'] ?? '');
   const name = boundary?.[1] ?? boundary?.[2];
-  if (!Number.isSafeInteger(length) || name === undefined) return () => undefined;
+  if (name === undefined) return { announcedBytes: () => undefined, isPlainText: () => false };
   const delimiter = Buffer.from(`--${name}`, 'latin1');
   let seen: Buffer = Buffer.alloc(0);
   let headerEnd = -1;
+  let isPlainText = false;
   const onData = (chunk: Buffer) => {
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
     headerEnd = endOfFirstHeader(seen, delimiter);
+    if (headerEnd >= 0) isPlainText = PLAIN_TEXT.test(seen.toString('latin1', 0, headerEnd));
     if (headerEnd >= 0 || seen.length > MAX_FORM_HEAD_BYTES) {
       seen = Buffer.alloc(0);
       req.off('data', onData);
@@ -197,7 +212,11 @@ function measureFirstPart(req: Request): () => number | undefined {
   };
   req.on('data', onData);
   const closingBytes = delimiter.length + '\r\n--\r\n'.length;
-  return () => (headerEnd < 0 ? undefined : Math.max(0, length - headerEnd - closingBytes));
+  return {
+    announcedBytes: () =>
+      headerEnd < 0 || !Number.isSafeInteger(length) ? undefined : Math.max(0, length - headerEnd - closingBytes),
+    isPlainText: () => isPlainText,
+  };
 }
 
 /** Where the first part's content begins, behind the blank line that follows the first delimiter line; -1 unless seen. */

@@ -4,7 +4,7 @@ import { pipeline, type Readable, Transform, type TransformCallback } from 'node
 /** What a form held, as far as it matters whether another holds the same. */
 export interface FormDigest {
   readonly originalName: string;
-  readonly contentType: string;
+  readonly contentType: string | undefined;
   readonly sizeBytes: number;
   /** Hex. */
   readonly sha256: string;

@@ -14,6 +14,7 @@ import {
   type UserView,
 } from '../support/client-accounts.ts';
 import { ApiClient } from '../support/client-api.ts';
+import { HEADS } from '../support/content-heads.ts';
 import { useService } from '../support/server-fixture.ts';
 
 const GB = 1024 ** 3;
@@ -58,12 +59,12 @@ test('the README’s way: from registering to usage, by HTTP alone', async () =>
   expect(key.accessKeyId).toBe(approved.data.apiKey.accessKeyId);
   expect(key.secretKey).toMatch(/^[A-Za-z0-9]{40}$/);
 
-  const content = randomBytes(100_000);
+  const content = Buffer.concat([HEADS.jpeg, randomBytes(100_000 - HEADS.jpeg.length)]);
   const uploaded = await key.client.upload('photos/2026/cat.jpg', content, { type: 'image/jpeg' });
   expect(uploaded.status).toBe(201);
   expect(uploaded.data.file).toMatchObject({ fileName: 'photos/2026/cat.jpg', size: 100_000, category: 'image' });
   expect(uploaded.data.usage).toMatchObject({ bytesUsed: 100_000, objects: 1, bytesReserved: 0 });
-  await key.client.upload('photos/2026/dog.jpg', 'woof');
+  await key.client.upload('photos/2026/dog.jpg', HEADS.jpeg);
   await key.client.upload('notes.txt', 'remember');
 
   const listed = await key.client.list({ prefix: 'photos/' });
@@ -76,7 +77,7 @@ test('the README’s way: from registering to usage, by HTTP alone', async () =>
   expect(Buffer.from(await part.arrayBuffer()).equals(content.subarray(10, 20))).toBe(true);
   expect((await key.client.metadata('photos/2026/cat.jpg')).data.file).toMatchObject(uploaded.data.file);
 
-  expect((await key.client.delete('photos/2026/dog.jpg')).data).toMatchObject({ sizeFreed: 4 });
+  expect((await key.client.delete('photos/2026/dog.jpg')).data).toMatchObject({ sizeFreed: HEADS.jpeg.length });
   const bulk = await key.client.bulkDelete({ fileNames: ['notes.txt', 'never.txt'] });
   expect(bulk.data.summary).toEqual({ requested: 2, deleted: 1, failed: 1, sizeFreed: 8 });
   expect(await key.client.usage()).toMatchObject({

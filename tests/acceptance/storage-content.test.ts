@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type ClaimedKey, signUpAndGetKey } from '../support/client-accounts.ts';
 import { Answer, type FileView } from '../support/client-api.ts';
+import { HEADS } from '../support/content-heads.ts';
 import { useService } from '../support/server-fixture.ts';
 
 const service = useService();
@@ -191,7 +192,7 @@ describe('a download link', () => {
   });
 
   test('is an attachment unless inline was asked for', async () => {
-    await key.client.upload('shown.png', 'x', { type: 'image/png' });
+    await key.client.upload('shown.png', HEADS.png, { type: 'image/png' });
     const disposition = async (query: Record<string, string>) => {
       const response = await fetch((await key.client.link('shown.png', query)).data.downloadUrl);
       await response.arrayBuffer();

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type ClaimedKey, signUpAndGetKey } from '../support/client-accounts.ts';
 import { type Answer, type FileView, pathOf, type UsageView } from '../support/client-api.ts';
 import { FORM_TYPE, formOf } from '../support/client-raw.ts';
+import { HEADS } from '../support/content-heads.ts';
 import { useService } from '../support/server-fixture.ts';
 
 const service = useService();
@@ -13,7 +14,7 @@ beforeAll(async () => {
 
 describe('an upload', () => {
   test('answers the file as it is stored, and the usage right after', async () => {
-    const content = randomBytes(70_000);
+    const content = Buffer.concat([HEADS.pdf, randomBytes(70_000 - HEADS.pdf.length)]);
     const before = await key.client.usage();
     const { status, data, headers } = await key.client.upload('docs/report.PDF', content, {
       type: 'application/pdf',
@@ -71,7 +72,7 @@ describe('an upload', () => {
   });
 
   test('whose type says nothing gets that of its name', async () => {
-    expect((await key.client.upload('pic.png', 'x')).data.file).toMatchObject({
+    expect((await key.client.upload('pic.png', HEADS.png)).data.file).toMatchObject({
       contentType: 'image/png',
       category: 'image',
     });
@@ -98,10 +99,10 @@ describe('a taken name', () => {
   test('is kept beside the new file with conflict=keepBoth, numbered before the ending', async () => {
     const uploads: Answer<{ file: FileView; usage: UsageView }>[] = [];
     for (const text of ['0', '1', '2']) {
-      uploads.push(await key.client.upload('both/photo.tar.gz', text, { conflict: 'keepBoth' }));
+      uploads.push(await key.client.upload('both/photo.v2.txt', text, { conflict: 'keepBoth' }));
     }
     const names = uploads.map(({ data }) => data.file.fileName);
-    expect(names).toEqual(['both/photo.tar.gz', 'both/photo.tar (1).gz', 'both/photo.tar (2).gz']);
+    expect(names).toEqual(['both/photo.v2.txt', 'both/photo.v2 (1).txt', 'both/photo.v2 (2).txt']);
     for (const [i, name] of names.entries()) expect((await key.client.bytes(name)).toString()).toBe(String(i));
   });
 

@@ -144,6 +144,7 @@ describe.runIf(hasClamd())(`contents are checked by a real clamd (${CLAMD_HINT})
     await checked(id);
     await owner.file('a.txt', CLEAN);
     const [bad] = (await send('get', '/storage/files/a.txt/versions')).body.data.versions;
+    expect(bad.status).toBe('QUARANTINED');
     const content = (versionId: string) => send('get', `/storage/files/a.txt/versions/${versionId}/content`);
     expect((await content(bad.id)).body.error.code).toBe('VIRUS_FOUND');
     // The present content is another, and still to be checked.

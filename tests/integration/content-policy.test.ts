@@ -110,6 +110,55 @@ describe('a content that comes in pieces, its length unknown', () => {
   });
 });
 
+/** A form as `attach` does not make it: the part's own lines of a header, and no more. */
+function rawForm(bytes: Buffer, name: string, lines: readonly string[]): Buffer {
+  const header = [`Content-Disposition: form-data; name="file"; filename="${name}"`, ...lines];
+  return Buffer.concat([Buffer.from(`--b\r\n${header.join('\r\n')}\r\n\r\n`), bytes, Buffer.from('\r\n--b--\r\n')]);
+}
+
+describe('a part that says nothing of its type', () => {
+  const raw = (method: 'post' | 'put', path: string, headers: Record<string, string>) => (form: Buffer) =>
+    supertest(owner.world.app)
+      [method](path)
+      .set({ ...headers, 'content-type': 'multipart/form-data; boundary=b' })
+      .send(form);
+  const folderId = async () => (await call('post', '/drive', { name: 'folder' })).body.data.folder.id;
+  const RAW_ENTRANCES = {
+    'an upload': async () => raw('post', '/api/storage/upload', owner.me.headers),
+    'an upload into a folder': async () => raw('post', `/api/files?folderId=${await folderId()}`, owner.me.headers),
+    'a new content': async () =>
+      raw('put', `/api/files/${await owner.file('a.png', HEADS.png)}/content`, owner.me.headers),
+    'a drop': async () => {
+      const wish = { folderId: await folderId(), allowUpload: true, maxUploadBytes: 1_000_000, maxUploadFiles: 10 };
+      return raw('post', `/s/${(await owner.link(wish)).token}/files`, {});
+    },
+  } as const;
+
+  describe.each(Object.entries(RAW_ENTRANCES))('in %s', (_name, entrance) => {
+    it.each([
+      ['nothing', []],
+      ['an empty type', ['Content-Type: ']],
+      ['nonsense', ['Content-Type: png']],
+      ['a broken parameter', ['Content-Type: image/png; what']],
+    ])('with %s is what its name says', async (_what, lines) => {
+      const reply = await (await entrance())(rawForm(HEADS.png, 'a.png', lines));
+      expect(reply.status).toBeLessThan(300);
+      const file = await owner.world.database.prisma.file.findFirstOrThrow({ where: { spaceId: owner.spaceId } });
+      expect(file.contentType).toBe('image/png');
+    });
+
+    it.each([
+      ['Content-Type: text/plain'],
+      ['content-type:TEXT/PLAIN; charset=utf-8'],
+      ['Content-Type:\r\n text/plain'],
+    ])('and one that says %j is taken by its word', async (line) => {
+      const reply = await (await entrance())(rawForm(HEADS.png, 'a.png', [line]));
+      expect(reply.status).toBe(415);
+      expect(reply.body.error).toMatchObject({ code: 'CONTENT_MISMATCH', details: { declared: 'text/plain' } });
+    });
+  });
+});
+
 describe('a new content of a file', () => {
   it('is looked at as the file is called', async () => {
     const id = await owner.file('cat.jpg', HEADS.jpeg);

@@ -38,10 +38,10 @@ async function blockPath(path: string): Promise<void> {
 describe('an upload by id', () => {
   it('lands in the folder, with the usage right after', async () => {
     const folder = await me.folder('a');
-    const reply = await me.form('post', `/files?folderId=${folder}&tags=cats,year=2026`, 'four', 'dir/cat.jpg');
+    const reply = await me.form('post', `/files?folderId=${folder}&tags=cats,year=2026`, 'four', 'dir/cat.mp3');
     expect(reply.status).toBe(201);
     expect(reply.body.data).toMatchObject({
-      file: { name: 'cat.jpg', fileName: 'a/cat.jpg', folderId: folder, size: 4, tags: ['cats', 'year=2026'] },
+      file: { name: 'cat.mp3', fileName: 'a/cat.mp3', folderId: folder, size: 4, tags: ['cats', 'year=2026'] },
       usage: { bytesUsed: 4, objects: 1 },
     });
     const root = await me.form('post', '/files?fileName=b.txt', 'x');

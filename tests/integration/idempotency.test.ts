@@ -143,9 +143,9 @@ describe('an answer', () => {
     const { apiKeyId } = await world.key(me, { unclaimed: true });
     const [claim, link, register] = [randomUUID(), randomUUID(), randomUUID()];
     const { secretKey } = (await send(me, { path: `/apiKeys/${apiKeyId}/claim` }, claim)).body.data;
-    await world.file(me, 'cat.jpg');
+    await world.file(me, 'cat.mp3');
     const { fileId } = (await world.database.prisma.file
-      .findFirstOrThrow({ where: { path: 'cat.jpg', space: { ownerId: me.userId } } })
+      .findFirstOrThrow({ where: { path: 'cat.mp3', space: { ownerId: me.userId } } })
       .then(({ id }) => ({ fileId: id }))) as { fileId: string };
     const { token } = (await send(me, { path: '/shares/links', body: { fileId, password: PASSWORD } }, link)).body.data;
     const email = world.accounts.newEmail();

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => site.stop());
 beforeEach(async () => {
   owner = await LinkOwner.make(site.accounts);
-  fileId = await owner.file('private/photos/cat.jpg');
+  fileId = await owner.file('private/photos/cat.mp3');
   folderId = await owner.folderId('private/photos');
 });
 
@@ -34,7 +34,7 @@ describe('a new link', () => {
       id: expect.any(String),
       fileId,
       folderId: null,
-      name: 'cat.jpg',
+      name: 'cat.mp3',
       hasPassword: false,
       expiresAt: null,
       maxDownloads: null,
@@ -54,7 +54,7 @@ describe('a new link', () => {
     const entries = await prisma.auditLog.findMany({ where: { subjectId: link.id } });
     expect(entries.map(({ action }) => action)).toEqual(['link.create']);
     expect(JSON.stringify(entries)).not.toContain(token);
-    expect(entries[0]?.metadata).toMatchObject({ fileName: 'private/photos/cat.jpg', hasPassword: false });
+    expect(entries[0]?.metadata).toMatchObject({ fileName: 'private/photos/cat.mp3', hasPassword: false });
   });
 
   it('of a folder has all that was wished for', async () => {
@@ -97,7 +97,7 @@ describe('a new link', () => {
     for (const wish of [{ folderId }, { folderId: 'none' }, { folderId: fileId }]) {
       expect((await stranger.send('post', '/shares/links', wish)).body.error.code).toBe('FOLDER_NOT_FOUND');
     }
-    await owner.send('delete', `/storage/files/${encodeURIComponent('private/photos/cat.jpg')}`);
+    await owner.send('delete', `/storage/files/${encodeURIComponent('private/photos/cat.mp3')}`);
     expect((await owner.send('post', '/shares/links', { fileId })).body.error.code).toBe('FILE_NOT_FOUND');
   });
 

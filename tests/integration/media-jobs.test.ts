@@ -15,6 +15,7 @@ import type { ObjectStore } from '../../src/platform/object-store/object-store.t
 import { FinalJobError } from '../../src/platform/queue/final-job-error.ts';
 import { type Site, startAccounts } from '../support/accounts.ts';
 import { AssetClient } from '../support/asset-client.ts';
+import { HEADS } from '../support/content-heads.ts';
 import { photo, video } from '../support/pictures.ts';
 import { World } from '../support/world.ts';
 
@@ -190,7 +191,7 @@ describe('a content that changes meanwhile', () => {
     await mine.storage('patch', '/settings', { versionsKept: 1 }).expect(200);
     const id = await mine.put('a.jpg', await photo());
     const old = await jobOf(id);
-    await mine.put('a.jpg', Buffer.from('no picture'));
+    await mine.put('a.jpg', HEADS.jpeg);
     await service().run(old);
     expect(await mine.objects()).toBe(5);
     const versions = `/files/${encodeURIComponent('a.jpg')}/versions`;

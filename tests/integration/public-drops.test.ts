@@ -38,7 +38,7 @@ afterAll(async () => {
 afterEach(() => vi.restoreAllMocks());
 beforeEach(async () => {
   owner = await LinkOwner.make(a);
-  await owner.file('private/inbox/contract.pdf', 'secret');
+  await owner.file('private/inbox/contract.txt', 'secret');
   folderId = await owner.folderId('private/inbox');
 });
 
@@ -87,16 +87,16 @@ async function begunDrop(token: string): Promise<{ finish(): Promise<{ status: n
 describe('a drop', () => {
   it('takes a file into its folder, and names nothing but what was sent', async () => {
     const { id, token } = await makeDrop();
-    const reply = await drop(token, 'mine', 'contract.pdf').expect(201);
-    expect(reply.body.data).toEqual({ file: { name: 'contract.pdf', size: 4 } });
-    expect(await paths()).toEqual(['private/inbox/contract (1).pdf', 'private/inbox/contract.pdf']);
+    const reply = await drop(token, 'mine', 'contract.txt').expect(201);
+    expect(reply.body.data).toEqual({ file: { name: 'contract.txt', size: 4 } });
+    expect(await paths()).toEqual(['private/inbox/contract (1).txt', 'private/inbox/contract.txt']);
     expect(await audit()).toMatchObject({ reservedBytes: 500_000 - 4, reservedObjects: 9, faults: [] });
     const { links } = (await owner.send('get', '/shares/links')).body.data;
     expect(links).toMatchObject([{ id, uploadedFiles: 1, lastUsedAt: expect.any(String) }]);
     const entries = await a.database.prisma.auditLog.findMany({ where: { action: 'link.upload' } });
     const mine = entries.filter(({ metadata }) => (metadata as { linkId?: string }).linkId === id);
     expect(mine).toMatchObject([
-      { actorType: 'anonymous', metadata: { fileName: 'private/inbox/contract (1).pdf', sizeBytes: 4 } },
+      { actorType: 'anonymous', metadata: { fileName: 'private/inbox/contract (1).txt', sizeBytes: 4 } },
     ]);
     expect(JSON.stringify(mine)).not.toContain(token);
   });
@@ -117,7 +117,7 @@ describe('a drop', () => {
       folders: [],
       files: [],
     });
-    for (const path of ['/content?path=contract.pdf', '/content', '/zip', '/zip?path=x']) {
+    for (const path of ['/content?path=contract.txt', '/content', '/zip', '/zip?path=x']) {
       const reply = await supertest(a.app).get(`/s/${token}${path}`).expect(403);
       expect(reply.body.error.code).toBe('FORBIDDEN');
     }
@@ -132,7 +132,7 @@ describe('a drop', () => {
 
   it.each([
     ['../../escape.txt', 'escape.txt'],
-    ['C:\\Users\\me\\photo.jpg', 'photo.jpg'],
+    ['C:\\Users\\me\\notes.txt', 'notes.txt'],
     ['a/b/c.txt', 'c.txt'],
     ['Cafe\u0301.txt', 'Caf\u00e9.txt'],
     ['<script>.html', '<script>.html'],
@@ -192,7 +192,7 @@ describe('a drop', () => {
     });
     const page = await drop(token, 'x', 'two.txt').set('accept', 'text/html').expect(201);
     expect(page.text).toContain('two.txt');
-    expect(await paths()).toEqual(['private/inbox/contract.pdf', 'private/inbox/one.txt', 'private/inbox/two.txt']);
+    expect(await paths()).toEqual(['private/inbox/contract.txt', 'private/inbox/one.txt', 'private/inbox/two.txt']);
   });
 
   it('that is refused for want of room is recorded with its link', async () => {
@@ -246,7 +246,7 @@ describe('a file that is coming', () => {
     const coming = await begunDrop(token);
     await end(id);
     expect(await coming.finish()).toEqual({ status: 404, code: 'LINK_NOT_FOUND' });
-    expect(await paths()).toEqual(['private/inbox/contract.pdf']);
+    expect(await paths()).toEqual(['private/inbox/contract.txt']);
     expect(await audit()).toMatchObject({ uploads: 0, faults: [] });
   });
 
@@ -260,7 +260,7 @@ describe('a file that is coming', () => {
     // As if the link had been looked up right before it was revoked.
     vi.spyOn(LinkDoorService.prototype, 'getUsable').mockResolvedValueOnce(link);
     expect(await coming.finish()).toEqual({ status: 404, code: 'LINK_NOT_FOUND' });
-    expect(await paths()).toEqual(['private/inbox/contract.pdf']);
+    expect(await paths()).toEqual(['private/inbox/contract.txt']);
     expect(await audit()).toMatchObject({ usedObjects: 1, reservedBytes: 0, faults: [] });
   });
 
@@ -269,7 +269,7 @@ describe('a file that is coming', () => {
     const coming = await begunDrop(token);
     await owner.moveFolder('private/inbox', 'box');
     expect(await coming.finish()).toEqual({ status: 201, code: undefined });
-    expect(await paths()).toEqual(['box/contract.pdf', 'box/late.bin']);
+    expect(await paths()).toEqual(['box/contract.txt', 'box/late.bin']);
     expect((await audit()).faults).toEqual([]);
   });
 
@@ -282,7 +282,7 @@ describe('a file that is coming', () => {
     });
     const reply = await drop(token).expect(409);
     expect(reply.body.error.code).toBe('CONFLICT');
-    expect(await paths()).toEqual(['private/inbox/contract.pdf']);
+    expect(await paths()).toEqual(['private/inbox/contract.txt']);
     expect(await audit()).toMatchObject({ reservedObjects: 10, faults: [] });
   });
 });

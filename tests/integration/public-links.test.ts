@@ -29,8 +29,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   owner = await LinkOwner.make(a);
-  await owner.file('private/photos/cat.jpg', 'meow');
-  await owner.file('private/photos/2026/dog.jpg', 'woof');
+  await owner.file('private/photos/cat.mp3', 'meow');
+  await owner.file('private/photos/2026/dog.mp3', 'woof');
   await owner.file('private/photos2/secret.txt', 'secret');
   await owner.file('private/secret.txt', 'secret');
   folderId = await owner.folderId('private/photos');
@@ -62,10 +62,10 @@ describe('what a link opens', () => {
     });
     expect(body.data.folders).toEqual([{ name: '2026', path: '2026' }]);
     expect(body.data.files).toEqual([
-      { name: 'cat.jpg', path: 'cat.jpg', size: 4, contentType: 'image/jpeg', lastModified: expect.any(String) },
+      { name: 'cat.mp3', path: 'cat.mp3', size: 4, contentType: 'audio/mpeg', lastModified: expect.any(String) },
     ]);
     const below = (await look(token, '?path=2026').expect(200)).body.data;
-    expect(below).toMatchObject({ link: { path: '2026' }, folders: [], files: [{ path: '2026/dog.jpg' }] });
+    expect(below).toMatchObject({ link: { path: '2026' }, folders: [], files: [{ path: '2026/dog.mp3' }] });
     expect(JSON.stringify([body, below])).not.toContain('private');
   });
 
@@ -84,15 +84,15 @@ describe('what a link opens', () => {
     expect((await content(token, 'later/new.txt').expect(200)).body.toString()).toBe('new');
     await owner.moveFolder('private/photos', 'pictures');
     expect((await look(token).expect(200)).body.data.link.name).toBe('pictures');
-    expect((await content(token, '2026/dog.jpg').expect(200)).body.toString()).toBe('woof');
+    expect((await content(token, '2026/dog.mp3').expect(200)).body.toString()).toBe('woof');
   });
 
   it.each([
     '..',
     '../secret.txt',
     '2026/../../secret.txt',
-    './cat.jpg',
-    '/cat.jpg',
+    './cat.mp3',
+    '/cat.mp3',
     '//',
     '2',
     '../photos2/secret.txt',
@@ -116,13 +116,13 @@ describe('what a link opens', () => {
 
   it('comes in pages whose cursor tells nothing and belongs to the link', async () => {
     const { token } = await owner.link({ folderId });
-    await owner.file('private/photos/zebra.jpg');
+    await owner.file('private/photos/zebra.mp3');
     const first = (await look(token, '?limit=2').expect(200)).body;
-    expect(first.data).toMatchObject({ folders: [{ name: '2026' }], files: [{ name: 'cat.jpg' }] });
+    expect(first.data).toMatchObject({ folders: [{ name: '2026' }], files: [{ name: 'cat.mp3' }] });
     const { nextCursor } = first.meta;
     expect(Buffer.from(nextCursor, 'base64url').toString()).not.toContain('private');
     const second = (await look(token, `?limit=2&cursor=${nextCursor}`).expect(200)).body;
-    expect(second.data).toMatchObject({ folders: [], files: [{ name: 'zebra.jpg' }] });
+    expect(second.data).toMatchObject({ folders: [], files: [{ name: 'zebra.mp3' }] });
     expect(second.meta.nextCursor).toBeNull();
     const elsewhere = await owner.link({ folderId });
     const refused = await look(elsewhere.token, `?cursor=${nextCursor}`).expect(400);
@@ -175,10 +175,10 @@ describe('a link that does not work', () => {
 describe('content', () => {
   it('has validators, ranges, and only harmless things in place', async () => {
     const { token } = await owner.link({ folderId });
-    const whole = await content(token, 'cat.jpg').expect(200);
+    const whole = await content(token, 'cat.mp3').expect(200);
     expect(whole.headers).toMatchObject({
-      'content-type': 'image/jpeg',
-      'content-disposition': 'inline; filename=cat.jpg',
+      'content-type': 'audio/mpeg',
+      'content-disposition': 'inline; filename=cat.mp3',
       'content-security-policy': "default-src 'none'; sandbox",
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
@@ -186,10 +186,10 @@ describe('content', () => {
       'accept-ranges': 'bytes',
     });
     const { etag = '' } = whole.headers;
-    expect((await content(token, 'cat.jpg', { range: 'bytes=1-2' }).expect(206)).body.toString()).toBe('eo');
-    await content(token, 'cat.jpg', { 'if-none-match': etag }).expect(304);
-    expect(codeOf(await content(token, 'cat.jpg', { 'if-match': '"other"' }))).toBe('PRECONDITION_FAILED');
-    expect(codeOf(await content(token, 'cat.jpg', { range: 'bytes=10-' }))).toBe('RANGE_NOT_SATISFIABLE');
+    expect((await content(token, 'cat.mp3', { range: 'bytes=1-2' }).expect(206)).body.toString()).toBe('eo');
+    await content(token, 'cat.mp3', { 'if-none-match': etag }).expect(304);
+    expect(codeOf(await content(token, 'cat.mp3', { 'if-match': '"other"' }))).toBe('PRECONDITION_FAILED');
+    expect(codeOf(await content(token, 'cat.mp3', { range: 'bytes=10-' }))).toBe('RANGE_NOT_SATISFIABLE');
     await owner.file('private/photos/page.html', '<script>');
     const page = await content(token, 'page.html').expect(200);
     expect(page.headers['content-disposition']).toBe('attachment; filename=page.html');
@@ -197,11 +197,11 @@ describe('content', () => {
 
   it('is counted and recorded when it is sent, and not when it is not', async () => {
     const { id, token } = await owner.link({ folderId, maxDownloads: 10 });
-    const { headers } = await content(token, 'cat.jpg').expect(200);
-    await content(token, 'cat.jpg', { 'if-none-match': headers['etag'] ?? '' }).expect(304);
-    await supertest(a.app).head(`/s/${token}/content?path=cat.jpg`).expect(200);
+    const { headers } = await content(token, 'cat.mp3').expect(200);
+    await content(token, 'cat.mp3', { 'if-none-match': headers['etag'] ?? '' }).expect(304);
+    await supertest(a.app).head(`/s/${token}/content?path=cat.mp3`).expect(200);
     await content(token, 'none').expect(404);
-    await content(token, 'cat.jpg', { 'if-match': '"other"' }).expect(412);
+    await content(token, 'cat.mp3', { 'if-match': '"other"' }).expect(412);
     const zip = await supertest(a.app).head(`/s/${token}/zip`).expect(200);
     expect(zip.headers['content-disposition']).toBe('attachment; filename=photos.zip');
     await supertest(a.app).head(`/s/${token}/zip?path=none`).expect(404);
@@ -209,24 +209,24 @@ describe('content', () => {
     const entries = await a.database.prisma.auditLog.findMany({ where: { action: 'link.download' } });
     const mine = entries.filter(({ metadata }) => (metadata as { linkId?: string }).linkId === id);
     expect(mine).toMatchObject([
-      { actorType: 'anonymous', metadata: { fileName: 'private/photos/cat.jpg', sizeBytes: 4 } },
+      { actorType: 'anonymous', metadata: { fileName: 'private/photos/cat.mp3', sizeBytes: 4 } },
     ]);
   });
 
   it('of a limited link comes whole, whatever part is asked for', async () => {
     const { id, token } = await owner.link({ folderId, maxDownloads: 2 });
-    const reply = await content(token, 'cat.jpg', { range: 'bytes=0-0' }).expect(200);
+    const reply = await content(token, 'cat.mp3', { range: 'bytes=0-0' }).expect(200);
     expect(reply.body.toString()).toBe('meow');
     expect(reply.headers['accept-ranges']).toBe('none');
-    await content(token, 'cat.jpg', { range: 'bytes=3-' }).expect(200);
-    await content(token, 'cat.jpg').expect(404);
+    await content(token, 'cat.mp3', { range: 'bytes=3-' }).expect(200);
+    await content(token, 'cat.mp3').expect(404);
     expect((await rowOf(id)).downloads).toBe(2);
   });
 
   it('in parts is one download, where there is no limit', async () => {
     const { id, token } = await owner.link({ folderId });
-    await content(token, 'cat.jpg', { range: 'bytes=0-1' }).expect(206);
-    await content(token, 'cat.jpg', { range: 'bytes=2-3' }).expect(206);
+    await content(token, 'cat.mp3', { range: 'bytes=0-1' }).expect(206);
+    await content(token, 'cat.mp3', { range: 'bytes=2-3' }).expect(206);
     expect((await rowOf(id)).downloads).toBe(1);
   });
 
@@ -234,21 +234,21 @@ describe('content', () => {
     const { id, token } = await owner.link({ folderId, maxDownloads: 1 });
     const { prisma } = a.database;
     const { objectKey } = await prisma.file.findFirstOrThrow({
-      where: { spaceId: owner.spaceId, path: 'private/photos/cat.jpg' },
+      where: { spaceId: owner.spaceId, path: 'private/photos/cat.mp3' },
     });
     const rename = (to: string, from: string) =>
       prisma.file.updateMany({ where: { objectKey: from }, data: { objectKey: to } });
     await rename(`${objectKey}x`, objectKey);
-    await content(token, 'cat.jpg').expect(500);
+    await content(token, 'cat.mp3').expect(500);
     expect((await rowOf(id)).downloads).toBe(0);
     await rename(objectKey, `${objectKey}x`);
-    await content(token, 'cat.jpg').expect(200);
+    await content(token, 'cat.mp3').expect(200);
   });
 
   it('goes out exactly as often as the link says, over two processes', async () => {
     const { id, token } = await owner.link({ folderId, maxDownloads: 20 });
     const replies = await Promise.all(
-      Array.from({ length: 200 }, (_, i) => get(`/s/${token}/content?path=cat.jpg`, {}, i % 2 ? a : other)),
+      Array.from({ length: 200 }, (_, i) => get(`/s/${token}/content?path=cat.mp3`, {}, i % 2 ? a : other)),
     );
     const sent = replies.filter(({ status }) => status === 200);
     expect(sent).toHaveLength(20);
@@ -268,7 +268,7 @@ describe('a ZIP', () => {
       'content-disposition': 'attachment; filename=photos.zip',
     });
     const text = reply.body.toString('latin1');
-    for (const name of ['cat.jpg', '2026/dog.jpg', 'meow', 'woof']) expect(text).toContain(name);
+    for (const name of ['cat.mp3', '2026/dog.mp3', 'meow', 'woof']) expect(text).toContain(name);
     expect(text).not.toContain('private');
     expect((await rowOf(id)).downloads).toBe(1);
     expect(codeOf(await get(`/s/${token}/zip`))).toBe('LINK_NOT_FOUND');
@@ -279,12 +279,12 @@ describe('a ZIP', () => {
     const reply = await get(`/s/${token}/zip?path=2026`).expect(200);
     expect(reply.headers['content-disposition']).toBe('attachment; filename=2026.zip');
     const text = reply.body.toString('latin1');
-    expect(text).toContain('dog.jpg');
+    expect(text).toContain('dog.mp3');
     expect(text).not.toContain('meow');
   });
 
   it('of an empty folder is none, counts nothing and tells no path', async () => {
-    await owner.send('delete', `/storage/files/${encodeURIComponent('private/photos/2026/dog.jpg')}`);
+    await owner.send('delete', `/storage/files/${encodeURIComponent('private/photos/2026/dog.mp3')}`);
     const { id, token } = await owner.link({ folderId, maxDownloads: 1 });
     const reply = await get(`/s/${token}/zip?path=2026`).expect(404);
     expect(JSON.parse(reply.body.toString()).error).toMatchObject({ code: 'FILE_NOT_FOUND', details: null });
@@ -302,7 +302,7 @@ describe('a password', () => {
     const drop = await owner.link({ folderId, password: PASSWORD, allowUpload: true, maxUploadBytes: 100 });
     const replies = [
       await look(token),
-      await supertest(a.app).get(`/s/${token}/content?path=cat.jpg`),
+      await supertest(a.app).get(`/s/${token}/content?path=cat.mp3`),
       await supertest(a.app).get(`/s/${token}/content?path=none`),
       await supertest(a.app).get(`/s/${token}/zip`),
       await look(drop.token),
@@ -319,11 +319,11 @@ describe('a password', () => {
     const { token } = await owner.link({ folderId, password: PASSWORD });
     const headers = { 'x-link-password': PASSWORD };
     await look(token).set(headers).expect(200);
-    await content(token, 'cat.jpg', headers).expect(200);
+    await content(token, 'cat.mp3', headers).expect(200);
     await get(`/s/${token}/zip`, headers).expect(200);
     const wrong = { 'x-link-password': 'guess' };
     expect(codeOf(await look(token).set(wrong))).toBe('INVALID_CREDENTIALS');
-    expect(codeOf(await content(token, 'cat.jpg', wrong))).toBe('INVALID_CREDENTIALS');
+    expect(codeOf(await content(token, 'cat.mp3', wrong))).toBe('INVALID_CREDENTIALS');
     expect(codeOf(await get(`/s/${token}/zip`, wrong))).toBe('INVALID_CREDENTIALS');
     const drop = await owner.link({ folderId, password: PASSWORD, allowUpload: true, maxUploadBytes: 100 });
     const send = (password: string) =>
@@ -354,7 +354,7 @@ describe('a password', () => {
     expect(set).not.toContain(PASSWORD);
     const cookie = set.split(';')[0] ?? '';
     await get(`/s/${token}`, { cookie: `a=b; ${cookie}` }, other).expect(200);
-    await get(`/s/${token}/content?path=cat.jpg`, { cookie }).expect(200);
+    await get(`/s/${token}/content?path=cat.mp3`, { cookie }).expect(200);
     await get(`/s/${another.token}`, { cookie }).expect(401);
     await get(`/s/${token}`, { cookie: `pockity_link=x; ${cookie}` }).expect(200);
     await get(`/s/${token}`, { cookie: `${'pockity_link=x; '.repeat(100)}${cookie}` }).expect(401);
@@ -410,7 +410,7 @@ describe('the token', () => {
       expiresAt: new Date(a.clock.now().getTime() + DAY * 1000).toISOString(),
     });
     await look(token).expect(200);
-    await content(token, 'cat.jpg').expect(200);
+    await content(token, 'cat.mp3').expect(200);
     await get(`/s/${token}/zip`).expect(200);
     const [row] = await a.database.query<{ n: number }>(
       {

@@ -20,8 +20,8 @@ beforeAll(async () => {
 afterAll(() => site.stop());
 beforeEach(async () => {
   owner = await LinkOwner.make(a);
-  await owner.file('private/photos/cat.jpg', 'meow');
-  await owner.file('private/photos/2026/dog.jpg', 'woof');
+  await owner.file('private/photos/cat.mp3', 'meow');
+  await owner.file('private/photos/2026/dog.mp3', 'woof');
   folderId = await owner.folderId('private/photos');
 });
 
@@ -65,12 +65,12 @@ describe('the page of a link', () => {
     expect(text).toContain('2 downloads left');
     expect(text).not.toContain('private');
     const links = hrefs(text);
-    expect(links).toEqual([`/s/${token}/zip`, `/s/${token}?path=2026`, `/s/${token}/content?path=cat.jpg`]);
+    expect(links).toEqual([`/s/${token}/zip`, `/s/${token}?path=2026`, `/s/${token}/content?path=cat.mp3`]);
     const below = await browse(links[1] ?? '').expect(200);
     expect(hrefs(below.text)).toEqual([
       `/s/${token}/zip?path=2026`,
       `/s/${token}`,
-      `/s/${token}/content?path=2026%2Fdog.jpg`,
+      `/s/${token}/content?path=2026%2Fdog.mp3`,
     ]);
     await browse(links[2] ?? '').expect(200);
     await browse(links[0] ?? '').expect(200);
@@ -78,12 +78,12 @@ describe('the page of a link', () => {
   });
 
   it('leads on to what does not fit', async () => {
-    await owner.file('private/photos/zebra.jpg', 'z');
+    await owner.file('private/photos/zebra.mp3', 'z');
     const { token } = await owner.link({ folderId });
     const { text } = await browse(`/s/${token}?limit=2`).expect(200);
     const next = hrefs(text).at(-1) ?? '';
     expect(next).toContain('cursor=');
-    expect((await browse(next).expect(200)).text).toContain('zebra.jpg');
+    expect((await browse(next).expect(200)).text).toContain('zebra.mp3');
   });
 
   it('of one file has that', async () => {
@@ -94,18 +94,18 @@ describe('the page of a link', () => {
   });
 
   it('of an empty folder says so', async () => {
-    await owner.send('delete', `/storage/files/${encodeURIComponent('private/photos/2026/dog.jpg')}`);
+    await owner.send('delete', `/storage/files/${encodeURIComponent('private/photos/2026/dog.mp3')}`);
     const { token } = await owner.link({ folderId: await owner.folderId('private/photos/2026') });
     expect((await browse(`/s/${token}`).expect(200)).text).toContain('There is nothing here');
   });
 
   it('offers the ZIP only where there is a file at any depth', async () => {
-    await owner.file('private/photos/old/1999/a.jpg', 'a');
+    await owner.file('private/photos/old/1999/a.mp3', 'a');
     const { token } = await owner.link({ folderId });
     const zips = async (path: string) => hrefs((await browse(`/s/${token}${path}`).expect(200)).text)[0];
     expect(await zips('?path=old')).toBe(`/s/${token}/zip?path=old`);
-    await owner.send('delete', `/storage/files/${encodeURIComponent('private/photos/old/1999/a.jpg')}`);
-    await owner.file('private/photos/oldest.jpg', 'beside');
+    await owner.send('delete', `/storage/files/${encodeURIComponent('private/photos/old/1999/a.mp3')}`);
+    await owner.file('private/photos/oldest.mp3', 'beside');
     const { text } = await browse(`/s/${token}?path=old`).expect(200);
     expect(hrefs(text)).toEqual([`/s/${token}`, `/s/${token}?path=old%2F1999`]);
     expect(await zips('')).toBe(`/s/${token}/zip`);
@@ -151,7 +151,7 @@ describe('the form for a password', () => {
     expect(right.headers['location']).toBe(`/s/${token}`);
     expect(right.headers['cache-control']).toBe('no-store');
     const [cookie = ''] = right.headers['set-cookie'] ?? [];
-    expect((await browse(`/s/${token}`).set('cookie', cookie).expect(200)).text).toContain('cat.jpg');
+    expect((await browse(`/s/${token}`).set('cookie', cookie).expect(200)).text).toContain('cat.mp3');
   });
 
   it('sets a cookie for TLS only where there is TLS', async () => {
@@ -187,8 +187,8 @@ describe('the form of a drop', () => {
     expect(form.text).toContain(`action="/s/${token}/files" enctype="multipart/form-data"`);
     expect(form.text).toContain('<label for="file">');
     expect(form.text).not.toContain('cat');
-    const done = await send(token, 'x', 'cat.jpg<b>').expect(201);
-    expect(done.text).toContain('<bdi>cat.jpg&lt;b&gt;</bdi> (1 byte)');
+    const done = await send(token, 'x', 'cat.mp3<b>').expect(201);
+    expect(done.text).toContain('<bdi>cat.mp3&lt;b&gt;</bdi> (1 byte)');
     const large = await send(token, 'x'.repeat(10)).expect(413);
     expect(large.text).toContain('There is no room for this file');
     const last = await send(token, 'x').expect(201);
@@ -251,7 +251,7 @@ describe('the log of requests', () => {
     const tries = [
       supertest(app).get(`/s/${token}`),
       supertest(app).get(`/s/${token}/`),
-      supertest(app).get(`/S/${token}/content?path=cat.jpg`),
+      supertest(app).get(`/S/${token}/content?path=cat.mp3`),
       supertest(app).get(`/s/${token}/other`),
       supertest(app).get(`/s/${token}%E0%A4`),
       supertest(app).put(`/s/${token}`),

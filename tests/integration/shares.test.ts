@@ -18,7 +18,7 @@ afterAll(() => site.stop());
 describe('sharing', () => {
   it('shares a file and a folder, and is recorded without an address', async () => {
     const [me, you] = [await a.user(), await userNamed('Grace')];
-    const { fileId, folderId } = await drive(me, 'trips/rome/photo.jpg');
+    const { fileId, folderId } = await drive(me, 'trips/rome/song.mp3');
     const expiresAt = new Date(Date.now() + DAY_MS).toISOString();
     const file = await me.post('/shares', { fileId, email: you.email.toUpperCase(), permission: 'VIEW', expiresAt });
     expect(file.status).toBe(201);
@@ -27,7 +27,7 @@ describe('sharing', () => {
       id: expect.any(String),
       fileId,
       folderId: null,
-      name: 'photo.jpg',
+      name: 'song.mp3',
       email: you.email.toUpperCase(),
       username: null,
       permission: 'VIEW',
@@ -58,7 +58,7 @@ describe('sharing', () => {
         expiresAt: null,
         sharedAt: folder.body.data.share.createdAt,
       },
-      expect.objectContaining({ id: share.id, fileId, name: 'photo.jpg', permission: 'VIEW', expiresAt }),
+      expect.objectContaining({ id: share.id, fileId, name: 'song.mp3', permission: 'VIEW', expiresAt }),
     ]);
     expect(JSON.stringify(received.body)).not.toContain('trips');
   });

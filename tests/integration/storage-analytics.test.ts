@@ -138,14 +138,14 @@ describe('analytics', () => {
   });
 
   it('tell of the living files, and of the quota with all that counts', async () => {
-    await upload('large.jpg', 1000);
-    await upload('gone.jpg', 5000);
+    await upload('large.mp3', 1000);
+    await upload('gone.mp3', 5000);
     for (let n = 0; n < 11; n += 1) await upload(`notes/${n}.txt`, n);
-    await remove('gone.jpg');
+    await remove('gone.mp3');
     const { data } = await read(ANALYTICS);
     expect(data.overview).toMatchObject({ totalFiles: 12, totalBytes: 1055, averageFileSize: 88 });
-    expect(data.overview.largestFile).toMatchObject({ fileName: 'large.jpg', size: 1000 });
-    expect(data.fileTypes).toEqual({ image: { count: 1, bytes: 1000 }, document: { count: 11, bytes: 55 } });
+    expect(data.overview.largestFile).toMatchObject({ fileName: 'large.mp3', size: 1000 });
+    expect(data.fileTypes).toEqual({ audio: { count: 1, bytes: 1000 }, document: { count: 11, bytes: 55 } });
     const newest = Array.from({ length: 10 }, (_, n) => `notes/${10 - n}.txt`);
     expect(data.recentFiles.map(({ fileName }: { fileName: string }) => fileName)).toEqual(newest);
     const { usage } = (await read('/storage/usage')).data;

@@ -66,6 +66,7 @@ describe('versions', () => {
       contentType: file.contentType,
       checksumSha256: expect.stringMatching(/^[0-9a-f]{64}$/),
       etag: expect.any(String),
+      status: 'READY',
       uploadedAt: expect.any(String),
       replacedAt: file.uploadedAt,
     });

@@ -18,6 +18,20 @@ async function verdict(policy: ContentPolicy, name: string, head: Buffer, declar
   }
 }
 
+async function seenAs(name: string, head: Buffer): Promise<unknown> {
+  const contentType = contentTypeOf(name, undefined);
+  const error = await open.check({ path: name, contentType, head }).catch((refusal: unknown) => refusal);
+  return error instanceof AppError ? (error.details as { seen: string }).seen : error;
+}
+
+/** The beginning of a program for Windows. */
+function pe(headerAt: number): Buffer {
+  const bytes = Buffer.alloc(4096);
+  bytes.write('MZ');
+  bytes.writeUInt32LE(headerAt, 60);
+  return bytes;
+}
+
 function refusalOf(work: () => unknown) {
   try {
     return { taken: work() };
@@ -31,7 +45,7 @@ function refusalOf(work: () => unknown) {
 const NAMES: Readonly<Record<keyof typeof HEADS, readonly string[]>> = {
   jpeg: ['a.jpg', 'a.JPEG'],
   png: ['a.png', 'a.apng', 'favicon.ico'],
-  gif: ['a.gif'],
+  gif: ['a.gif', 'favicon.ico'],
   webp: ['a.webp'],
   bmp: ['a.bmp', 'favicon.ico'],
   ico: ['favicon.ico'],
@@ -61,15 +75,21 @@ const NAMES: Readonly<Record<keyof typeof HEADS, readonly string[]>> = {
   fatMachO: ['a.exe', 'a.msi'],
   javaClass: ['a.exe', 'a.msi'],
   wasm: ['a.exe', 'a.msi'],
-  html: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz'],
+  html: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz', 'a.doc', 'a.xls'],
   svg: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz'],
-  xml: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz'],
-  utf16Html: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz'],
+  xml: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz', 'a.doc', 'a.xls'],
+  utf16Html: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz', 'a.doc', 'a.xls'],
   php: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz'],
   shell: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz', 'a.jar', 'a.exe', 'a.msi'],
   batch: ['a.txt', 'a.html', 'a.json', 'a.csv', 'a.js', 'a.svg', 'a.svgz', 'a.jar', 'a.exe', 'a.msi'],
 };
 const CLAIMING = [...new Set(Object.values(NAMES).flat())];
+/** Names of what cannot be without its magic. */
+const DEPENDABLE = CLAIMING.filter((name) =>
+  /\.(jpe?g|a?png|gif|webp|bmp|tif|dng|mp4|m4a|mov|3gp|heic|avif|webm|mk[va]|og[gv]|opus|flac|wav|avi|pdf|docx|odt|zip|jar|apk|epub|gz|tgz|7z|rar)$/i.test(
+    name,
+  ),
+);
 const SILENT = ['a', 'a.bin', 'a.dat', 'a.unknown', 'a.key', '.hidden', 'a.jpg/b'];
 
 describe('what the first bytes show', () => {
@@ -99,6 +119,16 @@ describe('what the first bytes show', () => {
 
   it.each([
     ['a.zip', 'application/x-zip-compressed', 'zip'],
+    ['a.zip', 'application/x-compressed', 'zip'],
+    ['a.7z', 'application/x-compressed', '7z'],
+    ['a.rar', 'application/x-compressed', 'rar'],
+    ['a.xls', 'application/vnd.ms-excel', 'html'],
+    ['a.xls', 'application/vnd.ms-excel', 'xml'],
+    ['a.doc', 'application/msword', 'html'],
+    ['a.ts', 'video/vnd.dlna.mpeg-tts', 'shell'],
+    ['a.unknown', 'image/x-something+xml', 'xml'],
+    ['favicon.ico', 'image/x-icon', 'gif'],
+    ['a.cbz', undefined, 'rar'],
     ['a.csv', 'application/vnd.ms-excel', 'text'],
     ['a.ts', undefined, 'shell'],
     ['a.ts', 'video/mp2t', 'html'],
@@ -122,7 +152,7 @@ describe('what the first bytes show', () => {
     });
   });
 
-  it('never refuses text that is no markup, however it begins', async () => {
+  it('never takes text that is no markup for something else, however it begins', async () => {
     const beginnings = [
       '',
       'BM',
@@ -131,6 +161,7 @@ describe('what the first bytes show', () => {
       'ID3',
       'PK',
       '%!',
+      '%PDF-',
       'FWS',
       'OTTO',
       'RIFF',
@@ -140,15 +171,78 @@ describe('what the first bytes show', () => {
       'BZh9',
     ];
     const names = CLAIMING.filter((name) => !name.endsWith('.bat'));
-    const text = fc.string({ unit: 'grapheme', maxLength: 5000 }).filter((it) => !/^[\s\ufeff]*[<#@{%!]/.test(it));
+    const text = fc.string({ unit: 'grapheme', maxLength: 5000 }).filter((it) => !/^[\s\p{Cf}]*[<#@{%!]/u.test(it));
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...beginnings), text, fc.constantFrom(...names), async (begin, rest, name) => {
         // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what text has none of.
         const plain = (begin + rest).replace(/[\x00-\x08\x0e-\x1f\x7f]/g, '');
-        expect(await verdict(open, name, Buffer.from(plain))).toBe('taken');
+        const isPdf = plain.startsWith('%PDF-') && name === 'a.pdf';
+        const isTaken = plain === '' || isPdf || !DEPENDABLE.includes(name);
+        const head = Buffer.from(plain);
+        expect(await verdict(open, name, head)).toBe(isTaken ? 'taken' : 'CONTENT_MISMATCH');
+        if (!isTaken) expect(await seenAs(name, head)).toBe('text/plain');
       }),
       { numRuns: 500 },
     );
+  });
+
+  it.each([
+    ...'jpg JPEG png apng gif webp bmp tif heic avif pdf zip jar epub docx 7z rar gz tgz flac opus webm mp4 m4a mov wav avi woff2'.split(
+      ' ',
+    ),
+  ])('a.%s shows that it is one, unless it is empty', async (ending) => {
+    const unknown = Buffer.from('0102030405060708090a0b0c0d0e0f10', 'hex');
+    expect(await seenAs(`a.${ending}`, Buffer.from('Write-Host "hello"'))).toBe('text/plain');
+    expect(await seenAs(`a.${ending}`, unknown)).toBe('application/octet-stream');
+    expect(await verdict(open, `a.${ending}`, Buffer.alloc(0))).toBe('taken');
+  });
+
+  it.each(['mp3', 'aac', 'tar', 'ico', 'mpeg', 'ts', 'doc', 'xls', 'txt', 'csv', 'unknown', 'ttf', 'eps', 'mp3.bin'])(
+    'a.%s need not show what it is',
+    async (ending) => {
+      const unknown = Buffer.from('0102030405060708090a0b0c0d0e0f10', 'hex');
+      expect(await verdict(open, `a.${ending}`, unknown)).toBe('taken');
+      expect(await verdict(open, `a.${ending}`, Buffer.from('a;b'))).toBe('taken');
+    },
+  );
+
+  it('is asked of the declared type as well', async () => {
+    expect(await verdict(open, 'x.ps1', Buffer.from('Write-Host "hello"'), 'image/png')).toBe('CONTENT_MISMATCH');
+  });
+
+  it.each([
+    ['a.pdf', Buffer.concat([Buffer.alloc(900, 'x'), Buffer.from('%PDF-1.4\n')]), 'taken'],
+    ['a.pdf', Buffer.concat([Buffer.alloc(1100, 'x'), Buffer.from('%PDF-1.4\n')]), 'CONTENT_MISMATCH'],
+    ['a.txt', Buffer.from('%PDF-1.7 is how a PDF begins.\n'), 'taken'],
+    ['a.txt', Buffer.from('%PDF-1.7\n1 0 obj\n<<>>\n'), 'CONTENT_MISMATCH'],
+    ['a.md', Buffer.from('%PDF-1.7\n%\xe2\xe3\xcf\xd3\n', 'latin1'), 'CONTENT_MISMATCH'],
+    ['a.mov', Buffer.from('0000000877696465000001', 'hex'), 'taken'],
+    ['a.mov', Buffer.from('01c9a8706d64617400', 'hex'), 'taken'],
+    ['a.bmp', Buffer.concat([Buffer.from('BM'), Buffer.alloc(30, 7)]), 'taken'],
+    ['a.m4a', Buffer.from('fff15080017ffc00', 'hex'), 'taken'],
+  ] as const)('%s of %j is %s', async (name, head, expected) => {
+    expect(await verdict(open, name, head)).toBe(expected);
+  });
+
+  const page = '<html><script>alert(1)</script>';
+  const wide = (text: string, bytes: number, at: number) =>
+    Buffer.concat([...text].map((sign) => Buffer.alloc(bytes).fill(sign, at, at + 1)));
+  it.each([
+    ['marks of byte order', Buffer.from(`\ufeff\ufeff \ufeff${page}`)],
+    ['characters that show nothing', Buffer.from(`\u200b\u2060\u00ad\n${page}`)],
+    ['a picture', Buffer.from('<img src=x onerror=alert(1)>')],
+    ['a form', Buffer.from('<form action=/steal><input>')],
+    ['a tag of nobody', Buffer.from('<x y=z onmouseover = alert(1)>')],
+    ['a picture of lines', Buffer.from('<svg/onload=alert(1)>')],
+    ['UTF-16', wide(page, 2, 0)],
+    ['UTF-16, big end first', wide(page, 2, 1)],
+    ['UTF-32', wide(page, 4, 0)],
+    ['UTF-32, big end first', wide(`\u0020${page}`, 4, 3)],
+    ['UTF-16 with a control character', Buffer.concat([Buffer.from('fffe', 'hex'), wide(`${page}\x01`, 2, 0)])],
+    ['a script', Buffer.from('#! \t/bin/sh\n')],
+    ['a program whose header lies far behind', pe(5000)],
+  ])('sees through %s', async (_what, head) => {
+    expect(await verdict(open, 'a.mp3', head)).toBe('CONTENT_MISMATCH');
   });
 
   it('hardly ever sees something in bytes that are nothing, and never breaks on any', async () => {
@@ -180,6 +274,10 @@ describe('blocked extensions', () => {
     'a.txt.exe',
     'a.exe::$DATA',
     'a.e\u200bxe',
+    'a.e\u3164xe',
+    'a.exe\u2800',
+    'a.exe:x.txt',
+    'a.exe .:x:y.txt',
     'a.\uff45\uff58\uff45',
     '12:30 notes.exe',
     'a.tar.gz',
@@ -236,6 +334,28 @@ describe('allowed types', () => {
     expect(await verdict(policy, 'a.unknown', HEADS.zip)).toBe('FILE_TYPE_NOT_ALLOWED');
     expect(await verdict(policy, 'a.unknown', HEADS.html)).toBe('FILE_TYPE_NOT_ALLOWED');
     expect(await verdict(policy, 'a.unknown', HEADS.png)).toBe('taken');
+  });
+
+  it.each([
+    // With octet-stream allowed, what nobody knows is.
+    [['image/*', 'application/octet-stream'], 'a.unknown', 'image/x-a', '00ff01', 'taken'],
+    [['image/*'], 'a.unknown', 'image/x-a', '00ff01', 'FILE_TYPE_NOT_ALLOWED'],
+    [['image/*'], 'x.ps1', 'image/x-a', '6162', 'FILE_TYPE_NOT_ALLOWED'],
+    [['image/*', 'text/plain'], 'x.ps1', 'image/x-a', '6162', 'taken'],
+    [['image/*'], 'x.ps1', 'image/png', '6162', 'CONTENT_MISMATCH'],
+    [['image/*'], 'x.ps1', 'image/png', '89504e470d0a1a0a', 'taken'],
+    [['image/*'], 'x.ps1', 'image/x-a', '89504e470d0a1a0a', 'taken'],
+    [['image/*'], 'x.ps1', 'image/x-a', '504b0304', 'FILE_TYPE_NOT_ALLOWED'],
+    [['audio/*'], 'a.mp3', undefined, 'fffb90640000', 'taken'],
+    [['audio/*'], 'a.mp3', undefined, '6162', 'FILE_TYPE_NOT_ALLOWED'],
+    [['audio/*'], 'a', 'audio/mpeg', '00ff01', 'FILE_TYPE_NOT_ALLOWED'],
+    [['text/csv'], 'data', 'text/csv', '613b62', 'taken'],
+    [['text/csv'], 'a.csv', undefined, '00ff', 'taken'],
+    [['application/pdf'], 'a.pdf', undefined, '20255044462d', 'taken'],
+    [['image/*'], 'x.ps1', 'image/png', '', 'taken'],
+  ] as const)('%j: %s declared as %s, of %s, is %s', async (allowedTypes, name, declared, bytes, expected) => {
+    const limited = new ContentPolicy({ ...NO_LIMITS, allowedTypes });
+    expect(await verdict(limited, name, Buffer.from(bytes, 'hex'), declared)).toBe(expected);
   });
 
   it('tell what shares a container apart, as far as the bytes do', async () => {

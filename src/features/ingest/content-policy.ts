@@ -1,9 +1,18 @@
 import { AppError } from '../../errors/app-error.ts';
 import type { Seen } from '../../platform/sniffing/seen.ts';
-import { refine, sniff } from '../../platform/sniffing/sniff.ts';
+import { isMarked, refine, sniff, typeOfUnseen } from '../../platform/sniffing/sniff.ts';
 import { contentTypeOf } from './content-type.ts';
 import { checkedPath, lastSegment } from './file-name.ts';
-import { claimsSomething, essenceOf, isPossible, typeOfEnding } from './type-claims.ts';
+import {
+  claimsSomething,
+  essenceOf,
+  isInert,
+  isPossible,
+  mayBeText,
+  mustShow,
+  speaksOf,
+  typeOfEnding,
+} from './type-claims.ts';
 
 export interface ContentLimits {
   readonly maxFileBytes: number;
@@ -27,6 +36,13 @@ export interface Admitted {
   /** NFC. */
   readonly path: string;
   readonly contentType: string;
+}
+
+/** What a content is said to be. */
+interface Claimed {
+  readonly declared: string;
+  /** null where the name says nothing. */
+  readonly ending: string | null;
 }
 
 /**
@@ -67,8 +83,8 @@ export class ContentPolicy {
     const path = checkedPath(fileName, field);
     const { blockedExtensions } = this.#limits;
     if (blockedExtensions.length > 0) {
-      const name = asOpened(lastSegment(path));
-      const extension = blockedExtensions.find((blocked) => name.endsWith(`.${blocked}`));
+      const names = asOpened(lastSegment(path));
+      const extension = blockedExtensions.find((blocked) => names.some((name) => name.endsWith(`.${blocked}`)));
       if (extension !== undefined) throw notAllowed({ extension, blocked: blockedExtensions });
     }
     this.#admitType(typeOfEnding(path));
@@ -76,33 +92,47 @@ export class ContentPolicy {
   }
 
   /**
-   * Looks at the first bytes (all of a shorter content). Refused is only what they show to be something else than the
-   * type or the name's ending says, or something that is not allowed; what cannot be told passes.
+   * Looks at the first bytes (all of a shorter content). Refused is what they show to be something else than the type or the
+   * name's ending says, what does not show a format whose every file does, and what is not allowed. An empty content passes.
    * Errors: CONTENT_MISMATCH, FILE_TYPE_NOT_ALLOWED.
    */
   async check({ path, contentType, head }: Admitted & { readonly head: Buffer }): Promise<void> {
+    if (head.length === 0) return;
     const { allowedTypes } = this.#limits;
-    const claimed = [essenceOf(contentType), typeOfEnding(path)];
+    const declared = essenceOf(contentType);
+    const ending = typeOfEnding(path);
+    const claimed = ending === null ? [declared] : [declared, ending];
     // Where nothing is claimed, nothing can be wrong.
     if (allowedTypes.length === 0 && !claimed.some(claimsSomething)) return;
     const seen = sniff(head);
-    if (seen === null) return;
-    if (claimed.some((type) => type !== null && !isPossible(seen.kind, type))) {
-      const { type } = await refine(seen, head);
+    if (!claimed.every((type) => (seen ? isPossible(seen.kind, type) : mayBeUnseen(head, type)))) {
+      const type = seen ? (await refine(seen, head)).type : typeOfUnseen(head);
       const fileName = lastSegment(path);
       throw new AppError('CONTENT_MISMATCH', { details: { seen: type, declared: contentType, fileName } });
     }
-    if (allowedTypes.length > 0) await this.#admitSeen(seen, { head, claimed });
+    if (allowedTypes.length === 0) return;
+    if (seen) await this.#admitSeen(seen, head, { declared, ending });
+    else this.#admitUnseen(head, { declared, ending });
   }
 
-  async #admitSeen(
-    seen: Seen,
-    { head, claimed }: { readonly head: Buffer; readonly claimed: readonly (string | null)[] },
-  ): Promise<void> {
+  /** Name and type are allowed; but the client chooses the type, and an ending that nobody knows says nothing. */
+  async #admitSeen(seen: Seen, head: Buffer, { declared, ending }: Claimed): Promise<void> {
     const exact = await refine(seen, head);
-    // Nothing closer was seen than the container that the type, which is allowed, comes in.
-    const isClaimed = exact.type === seen.type && claimed.some((type) => claimsSomething(type));
+    // Nothing closer was seen than the container that the type comes in.
+    const isClaimed =
+      exact.type === seen.type &&
+      (speaksOf(seen.kind, declared) || (ending !== null && (speaksOf(seen.kind, ending) || isInert(seen.kind))));
     if (!isClaimed) this.#admitType(exact.type);
+  }
+
+  #admitUnseen(head: Buffer, { declared, ending }: Claimed): void {
+    const type = typeOfUnseen(head);
+    const isText = type === 'text/plain';
+    const isClaimed =
+      mustShow(declared) !== null ||
+      (ending !== null && (!isText || mayBeText(ending))) ||
+      (isText && claimsSomething(declared) && speaksOf('html', declared));
+    if (!isClaimed) this.#admitType(type);
   }
 
   #admitType(type: string | null): void {
@@ -115,13 +145,20 @@ export class ContentPolicy {
   }
 }
 
-/** As systems take a name that open it by its ending: without dots and spaces at its end, invisible characters, streams. */
-function asOpened(name: string): string {
-  return name
+/** Whether bytes that nothing was seen in may go by this type. */
+function mayBeUnseen(head: Buffer, type: string): boolean {
+  const kinds = mustShow(type);
+  return kinds === null || isMarked(head, kinds);
+}
+
+/** As systems take a name that open it by its ending: without what is invisible and what they cut off; with a stream, and without. */
+function asOpened(name: string): string[] {
+  const shown = name
     .normalize('NFKC')
     .toLowerCase()
-    .replace(/\p{Cf}/gu, '')
-    .replace(/(:[^.]*)?[.\s]*$/, '');
+    .replace(/[\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu, '');
+  const whole = shown.replace(/[.\s]*$/, '');
+  return [whole, shown.replace(/:.*$/s, '').replace(/[.\s]*$/, '')];
 }
 
 function notAllowed(details: Readonly<Record<string, string | readonly string[]>>): AppError {

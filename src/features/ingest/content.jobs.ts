@@ -5,7 +5,12 @@ import type { ContentJobPayload } from '../ledger/index.ts';
 const CONTENT = { retryLimit: 4, retryDelaySeconds: 5, retryDelayMaxSeconds: 300 };
 
 /** Reads a new content once: for viruses where a scanner is configured, for its SHA-256 where nobody has read it yet. */
-export const checkContentJob = defineJob<ContentJobPayload>('content.check', { ...CONTENT, expireInSeconds: 6 * 3600 });
+export const checkContentJob = defineJob<ContentJobPayload>('content.check', {
+  ...CONTENT,
+  expireInSeconds: 6 * 3600,
+  // With a scanner there is one for each upload, and statistics count all that are kept.
+  keepSeconds: 3600,
+});
 /** Makes thumbnails and reads metadata of a content that may be read. */
 export const processMediaJob = defineJob<ContentJobPayload>('media.process', { ...CONTENT, expireInSeconds: 300 });
 

@@ -125,6 +125,7 @@ function presentVersion(version: FileVersion) {
     contentType: version.contentType,
     checksumSha256: version.sha256,
     etag: version.etag,
+    status: version.status,
     uploadedAt: version.uploadedAt.toISOString(),
     replacedAt: version.replacedAt.toISOString(),
   };

@@ -15,6 +15,9 @@ export const version = z
     contentType: z.string(),
     checksumSha256: z.string().nullable().meta({ description: 'Hex; null until it has been read' }),
     etag: z.string(),
+    status: z
+      .enum(['READY', 'PROCESSING', 'QUARANTINED'])
+      .meta({ description: 'Of this content, whatever the present one’s is; only READY ones can be read' }),
     uploadedAt: z.iso.datetime().meta({ description: 'When this content came' }),
     replacedAt: z.iso.datetime().meta({ description: 'When another took its place' }),
   })
@@ -26,6 +29,7 @@ export const EXAMPLE_VERSION = {
   contentType: EXAMPLE_FILE.contentType,
   checksumSha256: EXAMPLE_FILE.checksumSha256,
   etag: EXAMPLE_FILE.etag,
+  status: EXAMPLE_FILE.status,
   uploadedAt: '2026-11-20T09:00:00.000Z',
   replacedAt: '2026-11-21T09:00:00.000Z',
 };

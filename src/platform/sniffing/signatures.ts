@@ -1,4 +1,5 @@
 import type { Seen, SeenKind } from './seen.ts';
+import { isText } from './text-head.ts';
 
 type Test = (head: Buffer) => boolean;
 type Signature = readonly [kind: SeenKind, type: string, test: Test];
@@ -30,6 +31,7 @@ const isPe: Test = (head) => {
   if (head.length < 64 || !ascii('MZ')(head)) return false;
   const at = head.readUInt32LE(60);
   return (
+    at + 4 > head.length ||
     ['PE\0\0', 'NE', 'LE', 'LX'].some((magic) => ascii(magic, at)(head)) ||
     head.includes('This program cannot be run in DOS mode') ||
     head.includes('This program must be run under')
@@ -63,6 +65,10 @@ const isGzip: Test = (head) => head.length >= 10 && hex('1f8b08')(head) && ((hea
 const isId3: Test = (head) =>
   head.length >= 10 && ascii('ID3')(head) && (head[3] ?? 9) <= 4 && head.subarray(6, 10).every((byte) => byte < 0x80);
 
+/** Its second line is a comment of bytes that text has none of, or its objects begin. Words alone that tell of PDF are text. */
+const isPdf: Test = (head) =>
+  ascii('%PDF-')(head) && (!isText(head) || /\b\d+ \d+ obj\b|[\r\n]%[\x80-\xff]{4}/.test(head.toString('latin1')));
+
 const isIsoMedia: Test = (head) =>
   head[0] === 0 && ['ftyp', 'moov', 'mdat', 'wide', 'moof', 'styp'].includes(tag(head, 4));
 
@@ -76,7 +82,7 @@ const BINARY: readonly Signature[] = [
   ['png', 'image/png', hex('89504e470d0a1a0a')],
   ['gif', 'image/gif', either(ascii('GIF87a'), ascii('GIF89a'))],
   ['webp', 'image/webp', both(ascii('RIFF'), ascii('WEBP', 8))],
-  ['wav', 'audio/wav', both(either(ascii('RIFF'), ascii('RF64'), ascii('RIFX')), ascii('WAVE', 8))],
+  ['wav', 'audio/wav', both(either(ascii('RIFF'), ascii('RF64'), ascii('RIFX'), ascii('BW64')), ascii('WAVE', 8))],
   ['avi', 'video/vnd.avi', both(ascii('RIFF'), ascii('AVI ', 8))],
   ['bmp', 'image/bmp', isBmp],
   ['ico', 'image/x-icon', isIcon],
@@ -93,23 +99,30 @@ const BINARY: readonly Signature[] = [
   ['ogg', 'application/ogg', ascii('OggS\0')],
   ['id3', 'audio/mpeg', isId3],
   ['aiff', 'audio/aiff', both(ascii('FORM'), either(ascii('AIFF', 8), ascii('AIFC', 8)))],
-  ['midi', 'audio/midi', hex('4d54686400000006')],
+  ['midi', 'audio/midi', either(hex('4d54686400000006'), both(ascii('RIFF'), ascii('RMID', 8)))],
   ['asf', 'application/vnd.ms-asf', hex('3026b2758e66cf11')],
   ['flv', 'video/x-flv', ascii('FLV\x01')],
   ['mpeg-ps', 'video/mpeg', either(hex('000001ba'), hex('000001b3'))],
   ['mpeg-ts', 'video/mp2t', either(packets(0, 188), packets(4, 192))],
-  ['zip', 'application/zip', either(hex('504b0304'), hex('504b0506'), hex('504b0708'))],
+  ['zip', 'application/zip', either(...['0304', '0506', '0708', '3030504b0304'].map((rest) => hex(`504b${rest}`)))],
   ['ole', 'application/x-cfb', hex('d0cf11e0a1b11ae1')],
   ['rar', 'application/vnd.rar', hex('526172211a07')],
   ['7z', 'application/x-7z-compressed', hex('377abcaf271c')],
   ['gzip', 'application/gzip', isGzip],
   ['bzip2', 'application/x-bzip2', both(ascii('BZh'), either(ascii('1AY&SY', 4), hex('177245385090', 4)))],
   ['xz', 'application/x-xz', hex('fd377a585a00')],
-  ['zstd', 'application/zstd', hex('28b52ffd')],
+  [
+    'zstd',
+    'application/zstd',
+    either(
+      hex('28b52ffd'),
+      both((h) => ((h[0] ?? 0) & 0xf0) === 0x50, hex('2a4d18', 1)),
+    ),
+  ],
   ['tar', 'application/x-tar', ascii('ustar', 257)],
   ['cab', 'application/vnd.ms-cab-compressed', ascii('MSCF\0\0\0\0')],
-  ['font', 'font/woff', either(hex('774f464600010000'), hex('774f46464f54544f'), hex('774f464674727565'))],
-  ['font', 'font/woff2', either(hex('774f463200010000'), hex('774f46324f54544f'), hex('774f463274727565'))],
+  ['font', 'font/woff', ascii('wOFF')],
+  ['font', 'font/woff2', ascii('wOF2')],
   ['font', 'font/otf', ascii('OTTO\0')],
   ['font', 'font/collection', ascii('ttcf\0')],
   ['font', 'font/ttf', isTrueType],
@@ -134,15 +147,35 @@ const BINARY: readonly Signature[] = [
 
 /** Formats that begin with text, so that only what says so at length counts. */
 const TEXTUAL: readonly Signature[] = [
-  ['pdf', 'application/pdf', ascii('%PDF-')],
+  ['pdf', 'application/pdf', isPdf],
   ['postscript', 'application/postscript', ascii('%!PS-Adobe-')],
   ['rtf', 'application/rtf', ascii('{\\rtf1')],
   ['ar', 'application/x-unix-archive', ascii('!<arch>\n')],
 ];
 
-/** The format that the head's signature stands for; `isText`: of those only that text can be. */
-export function signatureOf(head: Buffer, isText: boolean): Seen | null {
+/** What is too little to take a content for such a format, but enough to believe that it is one. */
+const WEAK: Partial<Record<SeenKind, Test>> = {
+  bmp: either(ascii('BM'), ascii('BA')),
+  jxl: hex('ff0a'),
+  midi: ascii('MThd'),
+  wav: ascii('riff'),
+  id3: (head) => head[0] === 0xff && ((head[1] ?? 0) & 0xe0) === 0xe0,
+  isobmff: (head) =>
+    'ftyp moov mdat wide moof styp free skip pnot uuid meta pdin sidx emsg prft udta junk'
+      .split(' ')
+      .includes(tag(head, 4)),
+};
+
+/** The format that the head's signature stands for; of those only that text can be, where it is text. */
+export function signatureOf(head: Buffer): Seen | null {
   const found =
-    TEXTUAL.find(([, , test]) => test(head)) ?? (isText ? undefined : BINARY.find(([, , test]) => test(head)));
+    TEXTUAL.find(([, , test]) => test(head)) ?? (isText(head) ? undefined : BINARY.find(([, , test]) => test(head)));
   return found ? { kind: found[0], type: found[1] } : null;
+}
+
+/** Whether the head, in which no signature was found, may be one of a kind's all the same. */
+export function mayBe(kind: SeenKind, head: Buffer): boolean {
+  // Anything may stand before it (ISO 32000-1, annex H.3.4.1).
+  if (kind === 'pdf') return head.subarray(0, 1024).includes('%PDF-');
+  return WEAK[kind]?.(head) === true && !isText(head);
 }

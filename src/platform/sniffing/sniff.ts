@@ -1,6 +1,6 @@
 import { fileTypeFromBuffer } from 'file-type';
-import type { Seen } from './seen.ts';
-import { signatureOf } from './signatures.ts';
+import type { Seen, SeenKind } from './seen.ts';
+import { mayBe, signatureOf } from './signatures.ts';
 import { isText, markupOf } from './text-head.ts';
 
 /** How much of a content is looked at. */
@@ -13,7 +13,18 @@ export const SNIFF_BYTES = 4096;
  */
 export function sniff(content: Buffer): Seen | null {
   const head = content.subarray(0, SNIFF_BYTES);
-  return markupOf(head) ?? signatureOf(head, isText(head));
+  return markupOf(head) ?? signatureOf(head);
+}
+
+/** Whether a content of which `sniff` has seen nothing bears a mark of one of these kinds, if one that is no proof. */
+export function isMarked(content: Buffer, kinds: readonly SeenKind[]): boolean {
+  const head = content.subarray(0, SNIFF_BYTES);
+  return kinds.some((kind) => mayBe(kind, head));
+}
+
+/** The type that a content goes by of which `sniff` has seen nothing. */
+export function typeOfUnseen(content: Buffer): 'text/plain' | 'application/octet-stream' {
+  return isText(content.subarray(0, SNIFF_BYTES)) ? 'text/plain' : 'application/octet-stream';
 }
 
 /** The same with the most exact type that the head gives away: of a ZIP that it is a DOCX, of an MP4 that it is a HEIC. */
