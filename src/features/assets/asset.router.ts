@@ -166,7 +166,7 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
       tag: TAG,
       summary: 'Process an asset once more',
       description:
-        'Has thumbnails and metadata made of the present content: of files that were there before this server made any, and after a failure that was not the file’s. What is there of it is shown until then; while it waits already, nothing more happens.',
+        'Has thumbnails and metadata made of the present content: of files that were there before this server made any, and after a failure that was not the file’s; after one that was, it is 409 CONFLICT until the file has another content. Spaces take turns: whoever has little waiting goes first. What is there of it is shown until then; while it waits already, nothing more happens.',
       access: 'space:write',
       limit: 'upload',
       params: schemas.assetParams,
@@ -177,7 +177,7 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
           example: { asset: { ...schemas.EXAMPLE_ASSET, processing: { state: 'PENDING', error: null } } },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'FILE_TYPE_NOT_ALLOWED', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'FILE_TYPE_NOT_ALLOWED', 'CONFLICT', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context }) => {
         const asset = await assets.process(scopeOf(principal, context), params.id, viewOf(principal, context));
         return accepted('The asset is being processed', { asset: presentAsset(asset) });

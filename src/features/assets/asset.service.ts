@@ -76,7 +76,8 @@ export class AssetService {
 
   /**
    * Has the present content processed once more; nothing more where that is about to happen. What there is of it is shown
-   * until then. Errors: FILE_NOT_FOUND, FILE_TYPE_NOT_ALLOWED (nothing is made of it), FILE_PROCESSING, VIRUS_FOUND.
+   * until then. Errors: FILE_NOT_FOUND, FILE_TYPE_NOT_ALLOWED (nothing is made of it), CONFLICT (it has failed by its own fault),
+   * FILE_PROCESSING, VIRUS_FOUND.
    */
   async process(scope: SpaceScope, id: string, view: AssetView): Promise<Asset> {
     const { uow, media, queue, audit } = this.#deps;
@@ -89,9 +90,10 @@ export class AssetService {
       });
     }
     readableKey(file, { id });
-    await uow.run(async (tx) => {
-      if (!(await media.setPending(tx, spaceId, file))) return;
-      await queue.enqueue(tx, processMediaJob, { spaceId, fileId: file.id, objectKey: file.objectKey });
+    const isSet = await uow.run(async (tx) => {
+      const priority = await media.setPending(tx, spaceId, file);
+      if (priority === null) return false;
+      await queue.enqueue(tx, processMediaJob, { spaceId, fileId: file.id, objectKey: file.objectKey }, { priority });
       const { actor, origin } = scope;
       const metadata = { fileName: file.path };
       await audit.append(tx, {
@@ -101,8 +103,17 @@ export class AssetService {
         subject: { type: 'file', id: file.id },
         metadata,
       });
+      return true;
     });
+    if (!isSet) await this.#assertNotFinal(spaceId, file);
     return this.get(spaceId, id, view);
+  }
+
+  async #assertNotFinal(spaceId: string, { objectKey }: StoredFile): Promise<void> {
+    const [known] = await this.#deps.media.findMany(spaceId, [objectKey]);
+    if (!known?.isFinal) return;
+    const message = 'Processing failed because of the content itself, and would again';
+    throw new AppError('CONFLICT', { message, details: { error: known.error } });
   }
 
   async #asset(spaceId: string, file: StoredFile, view: AssetView): Promise<Asset> {

@@ -26,6 +26,8 @@ export interface ContentMedia {
   readonly state: MediaState;
   /** Why it is not DONE, for people; null while nothing went wrong. */
   readonly error: string | null;
+  /** It failed by its own fault: no further try ends otherwise. */
+  readonly isFinal: boolean;
   readonly metadata: MediaMetadata;
   readonly thumbnails: StoredThumbnails;
 }
