@@ -27,7 +27,7 @@ describe('readThumbnail', () => {
     ['an empty file', () => writeFile(file, '')],
     ['something else', () => writeFile(file, 'root:x:0:0:root:/root:/bin/bash')],
     ['a folder', () => mkdir(file)],
-    ['a pipe that nobody writes to', () => execFileSync('mkfifo', [file])],
+    ['a pipe that nobody writes to', () => execFileSync('/bin/sh', ['-c', 'mkfifo "$0"', file])],
     ['a device', () => symlink('/dev/zero', file)],
     [
       'a link to a picture',
