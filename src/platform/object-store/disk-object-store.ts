@@ -105,7 +105,6 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
     appendedBytes: (key, uploadId) => appends.appendedBytes(key, uploadId),
     append: (key, uploadId, part) => appends.append(key, uploadId, part),
     completeAppend: (key, uploadId, sizeBytes) => appends.complete(key, uploadId, sizeBytes),
-    truncateAppend: (key, uploadId, offset) => appends.truncate(key, uploadId, offset),
 
     async discard(key) {
       const path = files.objectPath(key);

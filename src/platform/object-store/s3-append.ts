@@ -2,12 +2,7 @@ import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { AppendTurns, assertOffset } from './append-turns.ts';
 import { BreakableBody, readChunks } from './body-chunks.ts';
-import {
-  MultipartNotFoundError,
-  ObjectNotFoundError,
-  OffsetMismatchError,
-  TruncationImpossibleError,
-} from './errors.ts';
+import { MultipartNotFoundError, ObjectNotFoundError, OffsetMismatchError } from './errors.ts';
 import { TEMPORARY_FOLDER } from './object-key.ts';
 import type { Appended, AppendedBody, ByteRange, MultipartPart, OpenedObject, StoredObject } from './object-store.ts';
 import type { PartBufferOptions } from './part-buffer.ts';
@@ -109,24 +104,6 @@ export class S3Appends {
       // Before the completion, as nobody would look for it afterwards; all of it is in the parts by now.
       if (state.tailEtag !== null) await this.#removeTail(key);
       return this.#multiparts.complete(key, uploadId, [...state.parts, ...writer.sent]);
-    });
-  }
-
-  truncate(key: string, uploadId: string, offset: number): Promise<void> {
-    return this.#turns.take(key, uploadId, async () => {
-      const state = await this.#state(key, uploadId);
-      const durableBytes = state.partedBytes + state.tailBytes;
-      if (offset === durableBytes) return;
-      if (offset > durableBytes) assertOffset(durableBytes, offset);
-      if (offset < state.partedBytes) throw new TruncationImpossibleError('the bytes have become a part');
-      if (offset === state.partedBytes) return this.#removeTail(key);
-      const writer = this.#writer(key, uploadId, state);
-      try {
-        await this.#readTail(key, { ...state, tailBytes: offset - state.partedBytes }, writer);
-        await this.#putTail(writer);
-      } finally {
-        await writer.dispose();
-      }
     });
   }
 

@@ -91,7 +91,6 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
     appendedBytes: async (key, uploadId) => appends.appendedBytes(checked(key), uploadId),
     append: async (key, uploadId, part) => appends.append(checked(key), uploadId, part),
     completeAppend: async (key, uploadId, sizeBytes) => appends.complete(checked(key), uploadId, sizeBytes),
-    truncateAppend: async (key, uploadId, offset) => appends.truncate(checked(key), uploadId, offset),
 
     async discard(key) {
       for (const { uploadId } of await multiparts.listOpen(checked(key))) await multiparts.abort(key, uploadId);
