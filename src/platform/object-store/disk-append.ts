@@ -101,6 +101,10 @@ export class DiskAppends {
     });
   }
 
+  async abort(key: string, uploadId: string): Promise<void> {
+    await removeFolder(this.#folder(key, uploadId));
+  }
+
   /** Becomes the only writer of an upload of which `expectedBytes` are durable. */
   async #claim(folder: string, expectedBytes: number): Promise<State> {
     const { state, sizeBytes } = await look(folder);

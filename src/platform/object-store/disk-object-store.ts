@@ -104,6 +104,7 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
     createAppend: (key) => appends.create(key),
     appendedBytes: (key, uploadId) => appends.appendedBytes(key, uploadId),
     append: (key, uploadId, part) => appends.append(key, uploadId, part),
+    abortAppend: (key, uploadId) => appends.abort(key, uploadId),
     completeAppend: (key, uploadId, sizeBytes) => appends.complete(key, uploadId, sizeBytes),
 
     async discard(key) {

@@ -198,6 +198,8 @@ export interface ObjectStore {
    * `MultipartNotFoundError`; `head` then tells whether it was done. Copies nothing on disk (see `append`), less than a part on S3.
    */
   completeAppend(key: string, uploadId: string, sizeBytes: number): Promise<StoredObject>;
+  /** Gives an upload up; idempotent: an unknown one is fine. */
+  abortAppend(key: string, uploadId: string): Promise<void>;
   /**
    * Removes whatever an interrupted put, multipart or append of `key` may have left (temporary files, open multiparts,
    * tails of appends) and the object itself.

@@ -107,6 +107,12 @@ export class S3Appends {
     });
   }
 
+  async abort(key: string, uploadId: string): Promise<void> {
+    await this.#multiparts.abort(key, uploadId);
+    const tail = await this.#findTail(key);
+    if (tail?.uploadId === uploadId) await this.#removeTail(key);
+  }
+
   #writer(key: string, uploadId: string, state: AppendState): S3PartWriter {
     return new S3PartWriter({ key, uploadId }, state, { multiparts: this.#multiparts, buffers: this.#buffers });
   }

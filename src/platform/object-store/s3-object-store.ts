@@ -90,6 +90,7 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
     createAppend: async (key, { contentType }) => multiparts.create(checked(key), contentType),
     appendedBytes: async (key, uploadId) => appends.appendedBytes(checked(key), uploadId),
     append: async (key, uploadId, part) => appends.append(checked(key), uploadId, part),
+    abortAppend: async (key, uploadId) => appends.abort(checked(key), uploadId),
     completeAppend: async (key, uploadId, sizeBytes) => appends.complete(checked(key), uploadId, sizeBytes),
 
     async discard(key) {
