@@ -202,7 +202,7 @@ export interface ObjectStore {
   abortAppend(key: string, uploadId: string): Promise<void>;
   /**
    * Removes whatever an interrupted put, multipart or append of `key` may have left (temporary files, open multiparts,
-   * tails of appends) and the object itself.
+   * checkpoints of appends) and the object itself.
    */
   discard(key: string): Promise<void>;
   presignGet(key: string, options: PresignGetOptions): Promise<PresignedRequest>;

@@ -2,7 +2,7 @@ import { AppError } from '../../../errors/app-error.ts';
 import type { Clock } from '../../../platform/clock/clock.ts';
 import { isId, newId } from '../../../platform/crypto/random.ts';
 import type { Logger } from '../../../platform/logging/logger.ts';
-import { MultipartNotFoundError } from '../../../platform/object-store/errors.ts';
+import { MultipartNotFoundError, OffsetMismatchError } from '../../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../../platform/object-store/object-store.ts';
 import type { ContentPolicy, QuotaRefusals, SessionIngestService } from '../../ingest/index.ts';
 import type { LedgerService, SpaceScope } from '../../ledger/index.ts';
@@ -288,8 +288,10 @@ export class TusService {
     try {
       await store.completeAppend(objectKey, storeUploadId, sizeBytes);
     } catch (error) {
-      // Done before, as `#offset` has seen or a second look will.
-      if (!(error instanceof MultipartNotFoundError) || (await store.head(objectKey)) === null) throw error;
+      if (error instanceof OffsetMismatchError) throw takenOver(error);
+      if (!(error instanceof MultipartNotFoundError)) throw error;
+      // Done before, as `#offset` has seen or a second look will; else it has ended.
+      if ((await store.head(objectKey)) === null) throw takenOver(error);
     }
   }
 
