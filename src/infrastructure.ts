@@ -15,6 +15,7 @@ import { ByteBudget } from './platform/object-store/byte-budget.ts';
 import { createDiskObjectHandler } from './platform/object-store/disk-object-handler.ts';
 import { createDiskObjectStore } from './platform/object-store/disk-object-store.ts';
 import type { ObjectStore } from './platform/object-store/object-store.ts';
+import { prepareSpool } from './platform/object-store/spool.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
 /** What all uploads of the process together may hold in memory. */
@@ -50,6 +51,7 @@ export async function openInfrastructure(
     const database = new Database({ url: databaseUrl, maxConnections: config.databasePoolSize, log });
     closers.push(() => database.close());
     const budget = new ByteBudget(BUFFER_BYTES);
+    await prepareSpool(config.spoolDirectory);
     const sessions = new UploadSessionRepository(database);
     const { store, objectHandler } = await openStore(config, secrets, { log, clock, budget, sessions });
     closers.push(() => store.close());
@@ -96,7 +98,10 @@ async function openStore(
     // Only where it is used: the AWS SDK takes some 30 MiB.
     const { createS3ObjectStore } = await import('./platform/object-store/s3-object-store.ts');
     const { kind: _kind, ...options } = config.objectStore;
-    return { store: createS3ObjectStore({ ...options, clock, bufferBudget: budget }), objectHandler: undefined };
+    return {
+      store: createS3ObjectStore({ ...options, clock, bufferBudget: budget, spoolDirectory: config.spoolDirectory }),
+      objectHandler: undefined,
+    };
   }
   const store = await createDiskObjectStore({
     directory: config.objectStore.directory,

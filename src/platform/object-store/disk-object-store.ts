@@ -104,8 +104,8 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
     createAppend: (key) => appends.create(key),
     appendedBytes: (key, uploadId) => appends.appendedBytes(key, uploadId),
     append: (key, uploadId, part) => appends.append(key, uploadId, part),
+    abortAppend: (key, uploadId) => appends.abort(key, uploadId),
     completeAppend: (key, uploadId, sizeBytes) => appends.complete(key, uploadId, sizeBytes),
-    truncateAppend: (key, uploadId, offset) => appends.truncate(key, uploadId, offset),
 
     async discard(key) {
       const path = files.objectPath(key);

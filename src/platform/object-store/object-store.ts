@@ -195,18 +195,14 @@ export interface ObjectStore {
   append(key: string, uploadId: string, part: AppendedBody): Promise<Appended>;
   /**
    * Makes the object of all bytes, which must be `sizeBytes` (`OffsetMismatchError`). A second completion is
-   * `MultipartNotFoundError`; `head` then tells whether it was done. Copies nothing on disk, less than a part on S3.
+   * `MultipartNotFoundError`; `head` then tells whether it was done. Copies nothing on disk (see `append`), less than a part on S3.
    */
   completeAppend(key: string, uploadId: string, sizeBytes: number): Promise<StoredObject>;
-  /**
-   * Cuts what is durable back to `offset`; beyond it is `OffsetMismatchError`. On S3 only what has not yet become a
-   * part can be cut off, else `TruncationImpossibleError`: a body that may have to be taken back is held first (see
-   * `PartBuffer`) and appended once it has proved right.
-   */
-  truncateAppend(key: string, uploadId: string, offset: number): Promise<void>;
+  /** Gives an upload up; idempotent: an unknown one is fine. */
+  abortAppend(key: string, uploadId: string): Promise<void>;
   /**
    * Removes whatever an interrupted put, multipart or append of `key` may have left (temporary files, open multiparts,
-   * tails of appends) and the object itself.
+   * checkpoints of appends) and the object itself.
    */
   discard(key: string): Promise<void>;
   presignGet(key: string, options: PresignGetOptions): Promise<PresignedRequest>;
