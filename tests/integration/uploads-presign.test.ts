@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/platform/crypto/random.ts';
+import type { ObjectStore } from '../../src/platform/object-store/object-store.ts';
 import { DirectActor, type DirectSite, put, startDirectSite } from '../support/direct-uploads.ts';
 import { S3_SERVER_HINT } from '../support/s3-server.ts';
 import type { Person } from '../support/world.ts';
@@ -22,8 +23,17 @@ function urlsAreOurs({ site, store }: DirectSite): boolean {
   return store.kind === 'disk' || !site.accounts.composition.probed.capabilities.refusesUnsigned;
 }
 
-const sites = { disk: await startDirectSite('disk'), s3: await startDirectSite('s3') };
-afterAll(() => Promise.all([sites.disk?.stop(), sites.s3?.stop()]));
+/** As on AWS, whose habit is taken on trust here: clients PUT into the store itself. */
+const wrapStore = (store: ObjectStore): ObjectStore => ({
+  ...store,
+  probe: async () => ({ ...(await store.probe()), refusesUnsigned: true }),
+});
+const sites = {
+  disk: await startDirectSite('disk'),
+  s3: await startDirectSite('s3'),
+  's3 by its own URLs': await startDirectSite('s3', {}, { wrapStore }),
+};
+afterAll(() => Promise.all(Object.values(sites).map((site) => site?.stop())));
 
 for (const [kind, site] of Object.entries(sites)) {
   describe.skipIf(site === null)(`a signed PUT, ${kind}${site ? '' : ` (${S3_SERVER_HINT})`}`, () => {
@@ -46,6 +56,7 @@ for (const [kind, site] of Object.entries(sites)) {
       expect(status).toBe(201);
       const { uploadId, method, expiresAt } = body.data;
       expect(method).toBe('PUT');
+      expect(body.data.url.startsWith(`${direct.origin}/objects/`)).toBe(urlsAreOurs(direct));
       expect(Date.parse(expiresAt) - Date.now()).toBeGreaterThan(3590_000);
       const held = await me.audit();
       expect(held.reservedBytes - before.reservedBytes).toBe(CONTENT.length);
@@ -269,7 +280,7 @@ for (const [kind, site] of Object.entries(sites)) {
       expect(await me.audit()).toMatchObject({ reservedBytes: 0, faults: [] });
     });
 
-    it('does what its body says and nothing that its headers say', async () => {
+    it.skipIf(kind === 's3 by its own URLs')('does what its body says and nothing that its headers say', async () => {
       const victim = new DirectActor(direct, await direct.world.key(owner));
       const secret = Buffer.from('nobody else may read this content');
       const { uploadId, ...signed } = await victim.sent(secret, { fileName: 'secret.txt' });
