@@ -6,6 +6,7 @@ import { Database } from '../src/platform/db/database.ts';
 import { silentLogger } from '../src/platform/logging/logger.ts';
 import { ByteBudget } from '../src/platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../src/platform/object-store/object-store.ts';
+import { UrlSigner } from '../src/platform/object-store/signed-urls.ts';
 
 /** The routes as they are declared; nothing behind them is connected to anything, so they can only be looked at. */
 export function declaredRoutes(version = '0.0.0'): readonly Route[] {
@@ -18,6 +19,7 @@ export function declaredRoutes(version = '0.0.0'): readonly Route[] {
       database: new Database({ url: databaseUrl, maxConnections: 1, log }),
       databaseUrl,
       store: {} as ObjectStore,
+      urls: new UrlSigner(Buffer.alloc(32), systemClock),
       objectHandler: undefined,
       budget: new ByteBudget(0),
       close: async () => undefined,

@@ -12,9 +12,10 @@ import { databaseFault } from './platform/db/errors.ts';
 import { migrate } from './platform/db/migrate.ts';
 import type { Logger } from './platform/logging/logger.ts';
 import { ByteBudget } from './platform/object-store/byte-budget.ts';
-import { createDiskObjectHandler } from './platform/object-store/disk-object-handler.ts';
 import { createDiskObjectStore } from './platform/object-store/disk-object-store.ts';
 import type { ObjectStore } from './platform/object-store/object-store.ts';
+import { createSignedObjectHandler } from './platform/object-store/signed-object-handler.ts';
+import { UrlSigner } from './platform/object-store/signed-urls.ts';
 import { prepareSpool } from './platform/object-store/spool.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
@@ -26,7 +27,9 @@ export interface Infrastructure {
   readonly database: Database;
   readonly databaseUrl: string;
   readonly store: ObjectStore;
-  /** Serves the disk store's signed URLs; absent where the store has an address of its own. */
+  /** Signs URLs of this server: all of the disk store, PUTs into an S3 store that clients may not reach. */
+  readonly urls: UrlSigner;
+  /** Serves them. */
   readonly objectHandler: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
   readonly budget: ByteBudget;
   close(): Promise<void>;
@@ -53,11 +56,21 @@ export async function openInfrastructure(
     const budget = new ByteBudget(BUFFER_BYTES);
     await prepareSpool(config.spoolDirectory);
     const sessions = new UploadSessionRepository(database);
-    const { store, objectHandler } = await openStore(config, secrets, { log, clock, budget, sessions });
+    const urls = new UrlSigner(deriveKey(secrets.encryptionKey, 'object-url'), clock);
+    const store = await openStore(config, { clock, budget, urls });
     closers.push(() => store.close());
     // A store that is away may come back: the process starts, says so, and is not ready until then.
     await store.ping().catch((error: unknown) => log.error({ err: error }, 'the object store does not answer'));
-    return { database, databaseUrl, store, objectHandler, budget, close };
+    const objectHandler = createSignedObjectHandler(
+      { store, urls },
+      {
+        onError: (error) => log.error({ err: error }, 'a signed URL failed'),
+        mayStore: (key) => sessions.awaits(key),
+        // Seen on the way in, it need not be read again when the upload is completed.
+        onStored: ({ key, sha256 }) => sessions.noteReceived(key, sha256),
+      },
+    );
+    return { database, databaseUrl, store, urls, objectHandler, budget, close };
   } catch (error) {
     await close();
     throw error;
@@ -81,39 +94,15 @@ async function embedded(
 
 async function openStore(
   config: Config,
-  secrets: Secrets,
-  {
-    log,
-    clock,
-    budget,
-    sessions,
-  }: {
-    readonly log: Logger;
-    readonly clock: Clock;
-    readonly budget: ByteBudget;
-    readonly sessions: UploadSessionRepository;
-  },
-): Promise<Pick<Infrastructure, 'store' | 'objectHandler'>> {
-  if (config.objectStore.kind === 's3') {
-    // Only where it is used: the AWS SDK takes some 30 MiB.
-    const { createS3ObjectStore } = await import('./platform/object-store/s3-object-store.ts');
-    const { kind: _kind, ...options } = config.objectStore;
-    return {
-      store: createS3ObjectStore({ ...options, clock, bufferBudget: budget, spoolDirectory: config.spoolDirectory }),
-      objectHandler: undefined,
-    };
+  { clock, budget, urls }: { readonly clock: Clock; readonly budget: ByteBudget; readonly urls: UrlSigner },
+): Promise<ObjectStore> {
+  if (config.objectStore.kind === 'disk') {
+    return createDiskObjectStore({ directory: config.objectStore.directory, urls });
   }
-  const store = await createDiskObjectStore({
-    directory: config.objectStore.directory,
-    signingKey: deriveKey(secrets.encryptionKey, 'object-url'),
-    clock,
-  });
-  const objectHandler = createDiskObjectHandler(store, {
-    onError: (error) => log.error({ err: error }, 'a signed URL failed'),
-    // Seen on the way in, it need not be read again when the upload is completed.
-    onStored: ({ key, sha256 }) => sessions.noteReceived(key, sha256),
-  });
-  return { store, objectHandler };
+  // Only where it is used: the AWS SDK takes some 30 MiB.
+  const { createS3ObjectStore } = await import('./platform/object-store/s3-object-store.ts');
+  const { kind: _kind, ...options } = config.objectStore;
+  return createS3ObjectStore({ ...options, clock, bufferBudget: budget, spoolDirectory: config.spoolDirectory });
 }
 
 /** Node gathers the failures of several addresses in an error without a message of its own. */

@@ -6,6 +6,7 @@ import {
   InvalidRangeError,
   LengthMismatchError,
   MultipartNotFoundError,
+  ObjectExistsError,
   ObjectNotFoundError,
 } from '../../src/platform/object-store/errors.ts';
 import { digest, generate, openDiskStore, openS3Store, type StoreUnderTest, text } from '../support/object-stores.ts';
@@ -65,6 +66,43 @@ function contract(open: () => Promise<StoreUnderTest>): void {
         });
       }
     }
+
+    it('shows a body on its way in, and stores none that is refused once it is whole', async () => {
+      const store = await fresh();
+      const refuse = () => {
+        throw new Error('not this one');
+      };
+      for (const sizeBytes of [5, 3 * MIB, undefined]) {
+        let seenBytes = 0;
+        const onChunk = (chunk: Uint8Array): void => {
+          seenBytes += chunk.byteLength;
+        };
+        const bytes = sizeBytes ?? MIB;
+        const refused = store.put(keyOf('a'), generate(bytes), { contentType, sizeBytes, onChunk, check: refuse });
+        await expect(refused).rejects.toThrow('not this one');
+        expect(seenBytes).toBe(bytes);
+      }
+      const { uploadId } = await store.createMultipart(keyOf('a'), { contentType });
+      const part = { partNumber: 1, body: generate(MIB), sizeBytes: MIB, check: refuse };
+      await expect(store.uploadPart(keyOf('a'), uploadId, part)).rejects.toThrow('not this one');
+      expect(await store.listParts(keyOf('a'), uploadId)).toEqual([]);
+      await store.abortMultipart(keyOf('a'), uploadId);
+      await expectNothingLeft();
+    });
+
+    it('puts only where there is nothing, if so told', async () => {
+      const store = await fresh();
+      if (!(await store.probe()).conditionalPut) return;
+      const put = (content: string) => {
+        const body = Readable.from([Buffer.from(content)]);
+        return store.put(keyOf('a'), body, { contentType, sizeBytes: content.length, createOnly: true });
+      };
+      const outcomes = await Promise.allSettled(['one', 'two', 'six'].map(put));
+      expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      const before = await text((await store.get(keyOf('a'))).body);
+      await expect(put('new')).rejects.toThrow(ObjectExistsError);
+      expect(await text((await store.get(keyOf('a'))).body)).toBe(before);
+    });
 
     it('takes bytes in memory', async () => {
       const store = await fresh();

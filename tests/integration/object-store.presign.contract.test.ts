@@ -241,9 +241,13 @@ function contract(open: () => Promise<StoreUnderTest>): void {
     it('says what was seen and leaves nothing', async () => {
       const { store } = await fresh();
       // Ceph RGW 16; another server under POCKITY_TEST_S3_ENDPOINT may say otherwise.
-      const ofS3 = { conditionalPut: expect.any(Boolean), signedChecksum: expect.any(Boolean) };
+      const ofS3 = {
+        conditionalPut: expect.any(Boolean),
+        signedChecksum: expect.any(Boolean),
+        refusesUnsigned: expect.any(Boolean),
+      };
       expect(await store.probe()).toEqual(
-        store.kind === 'disk' ? { conditionalPut: true, signedChecksum: true } : ofS3,
+        store.kind === 'disk' ? { conditionalPut: true, signedChecksum: true, refusesUnsigned: true } : ofS3,
       );
       const left: string[] = [];
       for await (const { key: one } of store.list('probes/')) left.push(one);

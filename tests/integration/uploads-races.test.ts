@@ -9,7 +9,7 @@ import type { Person } from '../support/world.ts';
 
 const CONTENT = Buffer.from('the content that is raced for');
 const SHA256 = createHash('sha256').update(CONTENT).digest('hex');
-const CAREFUL: StoreCapabilities = { conditionalPut: false, signedChecksum: false };
+const CAREFUL: StoreCapabilities = { conditionalPut: false, signedChecksum: false, refusesUnsigned: false };
 
 type Step = 'head' | 'copy' | 'get' | 'createMultipart' | 'completeMultipart' | 'listParts';
 type When = 'before' | 'after';

@@ -13,6 +13,7 @@ import { Database } from '../../src/platform/db/database.ts';
 import { silentLogger } from '../../src/platform/logging/logger.ts';
 import { ByteBudget } from '../../src/platform/object-store/byte-budget.ts';
 import type { ObjectStore } from '../../src/platform/object-store/object-store.ts';
+import { UrlSigner } from '../../src/platform/object-store/signed-urls.ts';
 import { createTestDatabase, type TestDatabase } from './postgres.ts';
 import { recordingHits } from './route-hits.ts';
 
@@ -102,6 +103,7 @@ export async function startAppWithoutDatabase(environment: Readonly<Record<strin
     database: new Database({ url: databaseUrl, maxConnections: 2, log }),
     databaseUrl,
     store: { ping: async () => undefined } as ObjectStore,
+    urls: new UrlSigner(Buffer.alloc(32), systemClock),
     objectHandler: undefined,
     budget: new ByteBudget(0),
     close: async () => undefined,

@@ -7,13 +7,14 @@ import { Readable } from 'node:stream';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Clock } from '../../src/platform/clock/clock.ts';
 import { ByteBudget } from '../../src/platform/object-store/byte-budget.ts';
-import { createDiskObjectHandler } from '../../src/platform/object-store/disk-object-handler.ts';
 import { createDiskObjectStore, type DiskObjectStore } from '../../src/platform/object-store/disk-object-store.ts';
 import {
   createS3ObjectStore,
   type S3ObjectStore,
   type S3ObjectStoreOptions,
 } from '../../src/platform/object-store/s3-object-store.ts';
+import { createSignedObjectHandler } from '../../src/platform/object-store/signed-object-handler.ts';
+import { UrlSigner } from '../../src/platform/object-store/signed-urls.ts';
 import { startS3Server } from './s3-server.ts';
 
 const MIB = 1024 * 1024;
@@ -51,10 +52,10 @@ function createClock(): SettableClock {
 export async function openDiskStore(): Promise<StoreUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), 'pockity-store-'));
   const clock = createClock();
-  const signingKey = randomBytes(32);
-  const reopen = () => createDiskObjectStore({ directory, signingKey, clock });
+  const urls = new UrlSigner(randomBytes(32), clock);
+  const reopen = () => createDiskObjectStore({ directory, urls });
   const store = await reopen();
-  const server = await listen((req, res) => void createDiskObjectHandler(store)(req, res));
+  const server = await listen((req, res) => void createSignedObjectHandler({ store, urls })(req, res));
   return {
     store,
     clock,

@@ -3,6 +3,7 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import { newId } from '../../platform/crypto/random.ts';
 import { InvalidPartError, MultipartNotFoundError } from '../../platform/object-store/errors.ts';
 import type { MultipartPart, ObjectStore, PresignedRequest } from '../../platform/object-store/object-store.ts';
+import type { UploadUrls } from '../../platform/object-store/upload-urls.ts';
 import type { ContentPolicy, QuotaRefusals } from '../ingest/index.ts';
 import type { LedgerService, Reservation, SpaceScope } from '../ledger/index.ts';
 import { partFaults } from './part-faults.ts';
@@ -36,6 +37,7 @@ export interface MultipartDependencies {
   readonly refusals: QuotaRefusals;
   readonly sessions: UploadSessionRepository;
   readonly store: ObjectStore;
+  readonly urls: UploadUrls;
   readonly completion: UploadCompletion;
   readonly clock: Clock;
 }
@@ -117,7 +119,7 @@ export class MultipartService {
     uploadId: string,
     { partNumbers, expiresInSeconds, publicOrigin }: PresignOptions & { readonly partNumbers: readonly number[] },
   ): Promise<PartRequest[]> {
-    const { store, clock } = this.#deps;
+    const { urls, clock } = this.#deps;
     const session = await this.getOpen(scope.space.id, uploadId);
     const { sizeBytes, partBytes, objectKey, storeUploadId } = session;
     const partCount = partCountOf(sizeBytes, partBytes);
@@ -132,7 +134,7 @@ export class MultipartService {
     return Promise.all(
       partNumbers.map(async (partNumber) => {
         const length = partLengthOf(sizeBytes, partBytes, partNumber);
-        const request = await store.presignPart(objectKey, {
+        const request = await urls.part(objectKey, {
           uploadId: storeUploadId,
           partNumber,
           sizeBytes: length,

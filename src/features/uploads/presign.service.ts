@@ -1,8 +1,9 @@
 import { AppError } from '../../errors/app-error.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { newId } from '../../platform/crypto/random.ts';
-import type { ObjectStore, PresignedRequest } from '../../platform/object-store/object-store.ts';
+import type { PresignedRequest } from '../../platform/object-store/object-store.ts';
 import type { ProbedStore } from '../../platform/object-store/probed-store.ts';
+import type { UploadUrls } from '../../platform/object-store/upload-urls.ts';
 import type { ContentPolicy, QuotaRefusals } from '../ingest/index.ts';
 import type { ConflictPolicy, LedgerService, SpaceScope } from '../ledger/index.ts';
 import type { CompletedUpload, UploadCompletion } from './upload-completion.ts';
@@ -40,7 +41,7 @@ export interface PresignDependencies {
   readonly ledger: LedgerService;
   readonly policy: ContentPolicy;
   readonly refusals: QuotaRefusals;
-  readonly store: ObjectStore;
+  readonly urls: UploadUrls;
   readonly probed: ProbedStore;
   readonly completion: UploadCompletion;
   readonly clock: Clock;
@@ -55,7 +56,7 @@ export class PresignService {
   }
 
   /**
-   * Holds room and signs a PUT of exactly this length and type and, where the store holds to it, this SHA-256. Where the
+   * Holds room and signs a PUT of exactly this length and type and, where that is held to, this SHA-256. Where the
    * store refuses a second PUT the object is the file's own, else it is copied at completion.
    * Errors: VALIDATION_FAILED (name), FILE_TOO_LARGE, FILE_TYPE_NOT_ALLOWED, RESERVATION_NOT_FOUND, QUOTA_EXCEEDED,
    * FILE_EXISTS, CONFLICT (too many are open).
@@ -104,14 +105,7 @@ export class PresignService {
     { sizeBytes, contentType, sha256, staged }: Pick<UploadSession, 'sizeBytes' | 'contentType' | 'staged'> & Sha256,
     options: PresignOptions,
   ): Promise<PresignedRequest> {
-    const { store, probed } = this.#deps;
-    return store.presignPut(objectKey, {
-      ...options,
-      sizeBytes,
-      contentType,
-      sha256: probed.capabilities.signedChecksum ? sha256 : undefined,
-      createOnly: !staged,
-    });
+    return this.#deps.urls.put(objectKey, { ...options, sizeBytes, contentType, sha256, createOnly: !staged });
   }
 
   /**

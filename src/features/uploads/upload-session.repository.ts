@@ -27,8 +27,15 @@ const IN_OUTBOX = { name: 'upload_sessions_job_in_outbox', text: 'SELECT 1 FROM 
 
 const NOTE_RECEIVED = {
   name: 'upload_sessions_note_received',
-  text: `UPDATE upload_sessions SET received_sha256 = $2 WHERE object_key = $1 AND state = 'OPEN'`,
+  text: `UPDATE upload_sessions SET received_sha256 = $2 WHERE object_key = $1 AND state = 'OPEN' RETURNING 1`,
 };
+
+const AWAITS = {
+  name: 'upload_sessions_awaits',
+  text: `SELECT 1 FROM upload_sessions WHERE object_key = $1 AND state = 'OPEN'`,
+};
+
+const BURY = { name: 'upload_sessions_bury', text: 'SELECT ledger_bury_late($1)' };
 
 const PURGE = {
   name: 'upload_sessions_purge',
@@ -69,9 +76,22 @@ export class UploadSessionRepository {
     return (await this.#database.query(IN_OUTBOX, [jobId])).length === 1;
   }
 
-  /** What this server has received by a signed URL, whoever it was; its key is of one session. */
-  async noteReceived(objectKey: string, sha256: string): Promise<void> {
-    await this.#database.query(NOTE_RECEIVED, [objectKey, sha256]);
+  /** Whether an open session waits for what comes by a signed URL of this key, which is of one session. */
+  async awaits(objectKey: string): Promise<boolean> {
+    return (await this.#database.query(AWAITS, [objectKey])).length === 1;
+  }
+
+  /**
+   * What this server has received by a signed URL, whoever it was: an object with its SHA-256, or a part (null). False where
+   * its session has ended meanwhile: what was stored, and no file names, is removed.
+   */
+  async noteReceived(objectKey: string, sha256: string | null): Promise<boolean> {
+    const isAwaited =
+      sha256 === null
+        ? await this.awaits(objectKey)
+        : (await this.#database.query(NOTE_RECEIVED, [objectKey, sha256])).length === 1;
+    if (!isAwaited) await this.#database.query(BURY, [objectKey]);
+    return isAwaited;
   }
 
   /** Forgets up to `limit` sessions that ended so long ago; answers how many. */

@@ -64,7 +64,7 @@ export function uploadRoutes(uploads: UploadService, spaces: SpaceService): Rout
       tag: TAG,
       summary: 'Abort an upload',
       description:
-        'Gives its room back and removes what has come. Safe to repeat. What is still sent by its signed URLs is removed as well.',
+        'Gives its room back and removes what has come. Safe to repeat. Its signed URLs take nothing any more where they are this server’s; what is still sent by a URL of the store itself is not served and not counted, and removed within two days of the URL’s end.',
       access: 'space:write',
       params: schemas.uploadParams,
       success: {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { LengthMismatchError } from './errors.ts';
+import type { BodyWatch } from './object-store.ts';
 
 const ignoreLateError = (): void => {};
 
@@ -79,6 +80,18 @@ export class BreakableBody {
     const last: unknown = this.#body.read();
     if (last !== null) yield toBuffer(last);
   }
+}
+
+/** Passes `chunks` on and shows them; what `check` throws is how they end. */
+export async function* watchChunks(
+  chunks: AsyncIterable<Buffer>,
+  { onChunk, check }: BodyWatch,
+): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of chunks) {
+    onChunk?.(chunk);
+    yield chunk;
+  }
+  check?.();
 }
 
 /**

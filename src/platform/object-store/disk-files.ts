@@ -8,21 +8,18 @@ import { DirectorySync } from './directory-sync.ts';
 import { nullIfMissing, onDisk, systemErrorCode } from './disk-errors.ts';
 import { ObjectExistsError, StoreUnavailableError } from './errors.ts';
 import { assertObjectKey, TEMPORARY_FOLDER } from './object-key.ts';
+import type { BodyWatch } from './object-store.ts';
 import { OverlappedWriter, writeAll } from './overlapped-writer.ts';
 
 const CREATE_NEW = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY;
 
 /** A body on its way into one new file. */
-export interface FileBody {
+export interface FileBody extends BodyWatch {
   readonly body: Readable | Uint8Array;
   readonly sizeBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Sees each chunk before it is written. */
-  readonly onChunk?: ((chunk: Uint8Array) => void) | undefined;
   /** Bytes to append after the body, asked for once it is whole. */
   readonly trailer?: (() => Uint8Array) | undefined;
-  /** Asked once the body is whole; what it throws undoes the write. */
-  readonly check?: (() => void) | undefined;
 }
 
 /**

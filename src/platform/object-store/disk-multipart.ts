@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import pLimit from 'p-limit';
 import { nullIfMissing, onDisk } from './disk-errors.ts';
-import type { DiskFiles, FileBody } from './disk-files.ts';
+import type { DiskFiles } from './disk-files.ts';
 import { InvalidPartError, LengthMismatchError, MultipartNotFoundError } from './errors.ts';
 import type { MultipartPart, PartUpload, StoredObject } from './object-store.ts';
 
@@ -40,11 +40,7 @@ export class DiskMultiparts {
     return { uploadId };
   }
 
-  async uploadPart(
-    key: string,
-    uploadId: string,
-    part: PartUpload & Pick<FileBody, 'onChunk' | 'check'>,
-  ): Promise<MultipartPart> {
+  async uploadPart(key: string, uploadId: string, part: PartUpload): Promise<MultipartPart> {
     const { partNumber, body, sizeBytes, signal, check } = part;
     if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > MAX_PART_NUMBER) {
       throw new TypeError('a part number is 1..10,000');

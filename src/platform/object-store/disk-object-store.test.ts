@@ -6,17 +6,19 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { onDisk } from './disk-errors.ts';
-import { createDiskObjectHandler, type StoredByUrl } from './disk-object-handler.ts';
 import { createDiskObjectStore, type DiskObjectStore } from './disk-object-store.ts';
 import { MultipartNotFoundError, StoreFullError, StoreUnavailableError } from './errors.ts';
+import { createSignedObjectHandler, type StoredByUrl } from './signed-object-handler.ts';
+import { UrlSigner } from './signed-urls.ts';
 
 const contentType = 'text/plain';
+const urls = new UrlSigner(Buffer.alloc(32, 1), { now: () => new Date() });
 let directory: string;
 let store: DiskObjectStore;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'pockity-disk-'));
-  store = await createDiskObjectStore({ directory, signingKey: Buffer.alloc(32, 1), clock: { now: () => new Date() } });
+  store = await createDiskObjectStore({ directory, urls });
 });
 afterAll(() => rm(directory, { recursive: true }));
 afterEach(async () => expect(await store.countTemporary()).toBe(0));
@@ -69,7 +71,7 @@ async function listen(server: Server): Promise<string> {
 }
 
 describe('the handler of signed URLs', () => {
-  const server = createServer((req, res) => void createDiskObjectHandler(store)(req, res));
+  const server = createServer((req, res) => void createSignedObjectHandler({ store, urls })(req, res));
   let publicOrigin = '';
   beforeAll(async () => {
     publicOrigin = await listen(server);
@@ -97,10 +99,11 @@ describe('the handler of signed URLs', () => {
     expect([deleted.status, deleted.headers.get('allow')]).toEqual([405, 'GET, HEAD, PUT']);
   });
 
-  it('tells of a whole object before it answers, and of no part', async () => {
+  it('tells of what it has stored before it answers', async () => {
     const stored: StoredByUrl[] = [];
     const told = createServer(
-      (req, res) => void createDiskObjectHandler(store, { onStored: async (one) => void stored.push(one) })(req, res),
+      (req, res) =>
+        void createSignedObjectHandler({ store, urls }, { onStored: async (one) => stored.push(one) > 0 })(req, res),
     );
     const origin = await listen(told);
     const put = async (signed: { url: string; headers: object }) =>
@@ -110,21 +113,50 @@ describe('the handler of signed URLs', () => {
         headers: { 'content-type': contentType },
       });
     expect((await put(await signPut(5))).status).toBe(200);
-    expect(stored).toEqual([{ key: 'h/a', sizeBytes: 5, sha256: createHash('sha256').update('hello').digest('hex') }]);
+    expect(stored).toEqual([{ key: 'h/a', sha256: createHash('sha256').update('hello').digest('hex') }]);
     const { uploadId } = await store.createMultipart('h/a', { contentType });
     const part = { uploadId, partNumber: 1, sizeBytes: 5, expiresInSeconds: 60, publicOrigin };
     expect((await put(await store.presignPart('h/a', part))).status).toBe(200);
     expect((await put(await signPut(4))).status).toBe(403);
-    expect(stored).toHaveLength(1);
+    expect(stored.slice(1)).toEqual([{ key: 'h/a', sha256: null }]);
     await store.discard('h/a');
     told.close().closeAllConnections();
+  });
+
+  it('asks before it receives, and says when nobody waits any more', async () => {
+    const asked: string[] = [];
+    const gate = { mayStore: true, onStored: true };
+    const hooks = {
+      mayStore: async (key: string) => asked.push(key) > 0 && gate.mayStore,
+      onStored: async () => gate.onStored,
+    };
+    const guarded = createServer((req, res) => void createSignedObjectHandler({ store, urls }, hooks)(req, res));
+    const origin = await listen(guarded);
+    const put = async () => {
+      const { url } = await signPut(5);
+      const headers = { 'content-type': contentType };
+      return fetch(url.replace(publicOrigin, origin), { method: 'PUT', body: 'hello', headers });
+    };
+    gate.mayStore = false;
+    const refused = await put();
+    expect(refused.status).toBe(404);
+    expect(await refused.json()).toMatchObject({ error: { code: 'NoSuchUpload' } });
+    expect(await store.head('h/a')).toBeNull();
+    gate.mayStore = true;
+    gate.onStored = false;
+    expect((await put()).status).toBe(404);
+    gate.onStored = true;
+    expect((await put()).status).toBe(200);
+    expect(asked).toEqual(['h/a', 'h/a', 'h/a']);
+    await store.discard('h/a');
+    guarded.close().closeAllConnections();
   });
 
   it('answers 500 when nobody could be told, and keeps the object', async () => {
     const failure = new Error('the database is away');
     const errors: unknown[] = [];
     const options = { onError: (error: unknown) => void errors.push(error), onStored: () => Promise.reject(failure) };
-    const failing = createServer((req, res) => void createDiskObjectHandler(store, options)(req, res));
+    const failing = createServer((req, res) => void createSignedObjectHandler({ store, urls }, options)(req, res));
     const origin = await listen(failing);
     const { url, headers } = await signPut(5);
     const response = await fetch(url.replace(publicOrigin, origin), {
@@ -194,7 +226,7 @@ describe('the handler of signed URLs', () => {
     const mounted = createServer((req, res) => {
       const originalUrl = req.url;
       req.url = '/h/mounted';
-      void createDiskObjectHandler(store)(Object.assign(req, { originalUrl }), res);
+      void createSignedObjectHandler({ store, urls })(Object.assign(req, { originalUrl }), res);
     });
     const response = await fetch(url.replace(publicOrigin, await listen(mounted)));
     expect(await response.text()).toBe('x');

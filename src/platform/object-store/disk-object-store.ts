@@ -4,17 +4,15 @@ import { access, copyFile, type FileHandle, link, mkdir, open, readdir, rm, stat
 import { dirname, join } from 'node:path';
 import { addAbortSignal, Readable } from 'node:stream';
 import pLimit from 'p-limit';
-import type { Clock } from '../clock/clock.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { DiskAppends } from './disk-append.ts';
 import { nullIfMissing, onDisk, systemErrorCode } from './disk-errors.ts';
 import { DiskFiles, diskEtag } from './disk-files.ts';
 import { listDisk } from './disk-list.ts';
 import { DiskMultiparts } from './disk-multipart.ts';
-import { DiskPresigner, type PutAccess, type SignedAccess } from './disk-presign.ts';
-import { type ReceivedBody, receiveBody } from './disk-receive.ts';
 import { InvalidRangeError, ObjectNotFoundError } from './errors.ts';
 import type { ByteRange, DeleteOutcome, GetOptions, ObjectHead, ObjectStore, OpenedObject } from './object-store.ts';
+import type { UrlSigner } from './signed-urls.ts';
 
 const READ_CHUNK_BYTES = 128 * 1024;
 /** A sixth faster, for the few streams that memory is set aside for: chunks that many streams drop pile up until collected. */
@@ -27,20 +25,15 @@ const MAX_DELETE_KEYS = 1000;
 export interface DiskObjectStoreOptions {
   /** Made where it is missing; belongs to the store alone, on one file system. */
   readonly directory: string;
-  /** At least 32 random bytes, the same in every process on this directory: it signs the URLs. */
-  readonly signingKey: Buffer;
-  readonly clock: Clock;
+  /** Signs the URLs, with the same key in every process on this directory. */
+  readonly urls: UrlSigner;
   /** Smallest part but the last; 5 MiB unless told, as in S3. */
   readonly minPartBytes?: number | undefined;
 }
 
-/** The disk store, with what only its own HTTP handler and its tests ask for. */
+/** The disk store, with what only its tests ask for. */
 export interface DiskObjectStore extends ObjectStore {
   readonly kind: 'disk';
-  /** The access that a signed URL's path and query give, or why it gives none; see `DiskPresigner.verify`. */
-  verify(method: 'GET' | 'PUT', pathAndQuery: string): SignedAccess;
-  /** Stores the body of a PUT by a signed URL; see `receiveBody`. */
-  receive(access: PutAccess, body: Readable): Promise<ReceivedBody>;
   /** Temporary files and open multiparts, of all keys: 0 when nothing is under way or left behind. */
   countTemporary(): Promise<number>;
 }
@@ -55,17 +48,17 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
   await onDisk(() => mkdir(files.temporaryRoot, { recursive: true, mode: 0o700 }));
   const multiparts = new DiskMultiparts(files, options.minPartBytes);
   const appends = new DiskAppends(files);
-  const presigner = new DiskPresigner(options.signingKey, options.clock);
+  const { urls } = options;
   const wideChunks = new ByteBudget(WIDE_STREAMS * WIDE_CHUNK_BYTES);
 
   return {
     kind: 'disk',
 
-    async put(key, body, { sizeBytes, signal }) {
+    async put(key, body, { contentType: _, createOnly = false, ...source }) {
       const target = files.objectPath(key);
       const temporary = files.newTemporaryPath(key);
-      const written = await files.write(temporary, { body, sizeBytes, signal });
-      await files.publish(temporary, target);
+      const written = await files.write(temporary, { body, ...source });
+      await (createOnly ? files.publishNew(temporary, target) : files.publish(temporary, target));
       return { key, ...written };
     },
 
@@ -122,26 +115,13 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
       });
     },
 
-    async presignGet(key, { expiresInSeconds, contentType, contentDisposition, publicOrigin }) {
-      const access = { method: 'GET', key, contentType, contentDisposition: contentDisposition ?? null } as const;
-      return presigner.presign(access, expiresInSeconds, publicOrigin);
-    },
-    async presignPut(key, { expiresInSeconds, sizeBytes, contentType, publicOrigin, ...options }) {
-      const { sha256 = null, createOnly = false } = options;
-      const access = { method: 'PUT', key, sizeBytes, contentType, sha256, createOnly, part: null } as const;
-      return presigner.presign(access, expiresInSeconds, publicOrigin);
-    },
-    async presignPart(key, { expiresInSeconds, sizeBytes, uploadId, partNumber, publicOrigin, sha256 = null }) {
-      const part = { uploadId, partNumber };
-      const access = { method: 'PUT', key, sizeBytes, contentType: null, sha256, createOnly: false, part } as const;
-      return presigner.presign(access, expiresInSeconds, publicOrigin);
-    },
+    presignGet: async (key, presignOptions) => urls.get(key, presignOptions),
+    presignPut: async (key, presignOptions) => urls.put(key, presignOptions),
+    presignPart: async (key, presignOptions) => urls.part(key, presignOptions),
 
-    // The handler of the URLs holds to both.
-    probe: async () => ({ conditionalPut: true, signedChecksum: true }),
+    // The handler of the URLs holds to all of it.
+    probe: async () => ({ conditionalPut: true, signedChecksum: true, refusesUnsigned: true }),
 
-    receive: (access, body) => receiveBody({ files, multiparts }, access, body),
-    verify: (method, pathAndQuery) => presigner.verify(method, pathAndQuery),
     countTemporary: async () => (await onDisk(() => readdir(files.temporaryRoot))).length,
     ping: () => onDisk(() => access(files.temporaryRoot, constants.R_OK | constants.W_OK)),
     close: async () => {},

@@ -23,11 +23,24 @@ export interface ByteRange {
   readonly end: number;
 }
 
-export interface PutOptions {
+/** Looks at a body on its way in. */
+export interface BodyWatch {
+  /** Sees each chunk before it is passed on. */
+  readonly onChunk?: ((chunk: Uint8Array) => void) | undefined;
+  /** Asked once the body is whole and before anything is stored; what it throws undoes the write. Not asked by S3 of none. */
+  readonly check?: (() => void) | undefined;
+}
+
+export interface PutOptions extends BodyWatch {
   /** Given to S3 as metadata; reads take the type from the database, so `head` and `get` do not return it. */
   readonly contentType: string;
   /** The exact length where it is known; the put fails with `LengthMismatchError` when the body differs. */
   readonly sizeBytes?: number | undefined;
+  /**
+   * `ObjectExistsError` where there is an object of this key; on S3 only for bodies of known length up to 5 GiB, and only
+   * where `probe` says `conditionalPut`.
+   */
+  readonly createOnly?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -107,10 +120,15 @@ export interface StoreCapabilities {
   readonly conditionalPut: boolean;
   /** `sha256` holds: a body that differs from it is refused. */
   readonly signedChecksum: boolean;
+  /**
+   * Headers that were not signed are refused. Where they are not, whoever has the URL of a PUT copies any object of the
+   * bucket to its key (`x-amz-copy-source`), whatever else is signed.
+   */
+  readonly refusesUnsigned: boolean;
 }
 
 /** One part on its way in. */
-export interface PartUpload {
+export interface PartUpload extends BodyWatch {
   /** 1..10,000 */
   readonly partNumber: number;
   readonly body: Readable | Uint8Array;

@@ -3,8 +3,8 @@ import { silentLogger } from '../logging/logger.ts';
 import { StoreUnavailableError } from './errors.ts';
 import { ProbedStore } from './probed-store.ts';
 
-const ALL = { conditionalPut: true, signedChecksum: true };
-const NOTHING = { conditionalPut: false, signedChecksum: false };
+const ALL = { conditionalPut: true, signedChecksum: true, refusesUnsigned: true };
+const NOTHING = { conditionalPut: false, signedChecksum: false, refusesUnsigned: false };
 
 describe('ProbedStore', () => {
   it('relies on nothing until the store has answered, and asks again while that is away', async () => {

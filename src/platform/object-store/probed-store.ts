@@ -4,7 +4,7 @@ import type { ObjectStore, StoreCapabilities } from './object-store.ts';
 
 const RETRY_MS = 5_000;
 /** What is relied on while nothing is known. */
-const NOTHING: StoreCapabilities = { conditionalPut: false, signedChecksum: false };
+const NOTHING: StoreCapabilities = { conditionalPut: false, signedChecksum: false, refusesUnsigned: false };
 
 /** What the store was seen to hold presigned requests to: asked once in the background, again while the store is away. */
 export class ProbedStore {
@@ -47,7 +47,10 @@ export class ProbedStore {
         this.#log.info({ ...this.#known }, 'the object store was probed');
         return;
       } catch (error) {
-        this.#log.warn({ err: error }, 'the object store could not be probed; uploads are staged until it is');
+        this.#log.warn(
+          { err: error },
+          'the object store could not be probed; until it is, uploads are staged and come through this process',
+        );
       }
       await delay(this.#retryMs, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => {});
     }

@@ -11,7 +11,7 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
-import { assertLength, exactLength, readChunks } from './body-chunks.ts';
+import { assertLength, exactLength, readChunks, watchChunks } from './body-chunks.ts';
 import { InvalidPartError, MultipartNotFoundError, ObjectNotFoundError } from './errors.ts';
 import type { MultipartPart, PartUpload, StoredObject } from './object-store.ts';
 import { onS3, s3ErrorFacts } from './s3-errors.ts';
@@ -58,6 +58,8 @@ export class S3Multiparts {
     const input = { ...this.#at(key), UploadId: uploadId, PartNumber: partNumber, ContentLength: sizeBytes };
     if (body instanceof Uint8Array) {
       assertLength(body, sizeBytes);
+      part.onChunk?.(body);
+      part.check?.();
       const command = new UploadPartCommand({ ...input, Body: body });
       const output = await onS3(key, () => this.#client.send(command, signal ? { abortSignal: signal } : {})).catch(
         (error: unknown) => {
@@ -66,7 +68,8 @@ export class S3Multiparts {
       );
       return { partNumber, etag: bareEtag(output.ETag), sizeBytes };
     }
-    const open = (ended: AbortSignal): AsyncIterable<Buffer> => exactLength(readChunks(body, ended), sizeBytes);
+    const open = (ended: AbortSignal): AsyncIterable<Buffer> =>
+      exactLength(watchChunks(readChunks(body, ended), part), sizeBytes);
     const output = await sendStream(key, { open, signal }, (Body, abortSignal) =>
       this.#client.send(new UploadPartCommand({ ...input, Body }), { abortSignal }),
     );

@@ -146,7 +146,7 @@ describe('presigned URLs', () => {
       res.setHeader('etag', '"e"').end();
     };
     const beside = await storeOn(accepting, 'when_required', 'http://127.0.0.1:1');
-    expect(await beside.probe()).toEqual({ conditionalPut: false, signedChecksum: false });
+    expect(await beside.probe()).toEqual({ conditionalPut: false, signedChecksum: false, refusesUnsigned: false });
   });
 });
 

@@ -105,7 +105,7 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
 
     async probe() {
       const own = new S3Presigner(clients.ownSigner, bucket, options.clock);
-      return probeS3(store, (key, put) => own.put(key, put));
+      return probeS3(store, (key, put) => own.put(key, put), bucket);
     },
 
     async ping() {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StoreUnavailableError } from './errors.ts';
+import type { PresignPutOptions } from './object-store.ts';
 import { probeS3 } from './s3-probe.ts';
 import { signedHeaders } from './signed-headers.ts';
 
@@ -17,7 +18,11 @@ interface Habits {
   /** When the server looks whether there is an object. */
   readonly condition: 'at the end' | 'at the beginning' | 'never' | 'unknown header';
   readonly checksum: 'verified' | 'ignored' | 'unknown header';
+  /** What it does with a header that nobody signed. */
+  readonly stray: 'refused' | 'obeyed' | 'ignored' | 'refused but obeyed';
 }
+
+const STRAY = ['x-amz-copy-source', 'x-amz-acl', 'x-amz-meta-probe'];
 
 /** Servers as they are found: what no S3 at hand does. */
 class HabitualServer {
@@ -33,10 +38,12 @@ class HabitualServer {
       res.statusCode = status;
       res.end();
     };
-    const { condition, checksum } = this.#habits;
+    const { condition, checksum, stray } = this.#habits;
     const path = req.url ?? '';
     const isConditional = req.headers['if-none-match'] === '*';
     const expected = req.headers['x-amz-checksum-sha256'];
+    const isStray = STRAY.some((name) => req.headers[name] !== undefined);
+    if (isStray && stray === 'refused') return answer(403);
     if (isConditional && condition === 'unknown header') return answer(501);
     if (expected !== undefined && checksum === 'unknown header') return answer(403);
     if (isConditional && condition === 'at the beginning' && this.objects.has(path)) return answer(412);
@@ -45,9 +52,16 @@ class HabitualServer {
     const digest = createHash('sha256').update(body).digest('base64');
     if (expected !== undefined && checksum === 'verified' && digest !== expected) return answer(400);
     if (isConditional && condition === 'at the end' && this.objects.has(path)) return answer(412);
-    this.objects.set(path, body);
-    answer(200);
+    const source = stray === 'ignored' ? undefined : req.headers['x-amz-copy-source'];
+    this.objects.set(path, source === undefined ? body : this.#copied(String(source)));
+    answer(isStray && stray === 'refused but obeyed' ? 403 : 200);
   };
+
+  #copied(source: string): Buffer {
+    const bytes = this.objects.get(source.replace('/bucket/', '/'));
+    if (!bytes) throw new Error('copied from nowhere');
+    return bytes;
+  }
 }
 
 async function probe(listener: RequestListener, objects: Map<string, Buffer> = new Map()) {
@@ -77,25 +91,29 @@ async function probe(listener: RequestListener, objects: Map<string, Buffer> = n
       return keys.map((key) => ({ key, deleted: true }) as const);
     },
   };
-  return probeS3(store, async (key, options) => ({
-    method: 'PUT',
+  const sign = async (key: string, options: PresignPutOptions) => ({
+    method: 'PUT' as const,
     url: `http://127.0.0.1:${address.port}/${key}`,
     headers: signedHeaders(options),
     expiresAt: new Date(0),
-  }));
+  });
+  return probeS3(store, sign, 'bucket');
 }
 
 describe('a store', () => {
-  for (const [habits, conditionalPut, signedChecksum] of [
-    [{ condition: 'at the end', checksum: 'verified' }, true, true],
+  for (const [habits, conditionalPut, signedChecksum, refusesUnsigned] of [
+    [{ condition: 'at the end', checksum: 'verified', stray: 'refused' }, true, true, true],
+    [{ condition: 'at the end', checksum: 'ignored', stray: 'obeyed' }, true, false, false],
+    [{ condition: 'at the end', checksum: 'ignored', stray: 'ignored' }, true, false, false],
+    [{ condition: 'at the end', checksum: 'ignored', stray: 'refused but obeyed' }, true, false, false],
     // The first of two PUTs at once would be replaced after it has been looked at.
-    [{ condition: 'at the beginning', checksum: 'ignored' }, false, false],
-    [{ condition: 'never', checksum: 'verified' }, false, true],
-    [{ condition: 'unknown header', checksum: 'unknown header' }, false, false],
+    [{ condition: 'at the beginning', checksum: 'ignored', stray: 'refused' }, false, false, true],
+    [{ condition: 'never', checksum: 'verified', stray: 'obeyed' }, false, true, false],
+    [{ condition: 'unknown header', checksum: 'unknown header', stray: 'refused' }, false, false, true],
   ] as const) {
-    it(`that looks for an object ${habits.condition}, checksum ${habits.checksum}`, async () => {
+    it(`that looks for an object ${habits.condition}, checksum ${habits.checksum}, stray headers ${habits.stray}`, async () => {
       const server = new HabitualServer(habits);
-      expect(await probe(server.listener, server.objects)).toEqual({ conditionalPut, signedChecksum });
+      expect(await probe(server.listener, server.objects)).toEqual({ conditionalPut, signedChecksum, refusesUnsigned });
       expect(server.objects.size).toBe(0);
     });
   }

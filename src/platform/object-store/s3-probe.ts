@@ -11,26 +11,30 @@ const BEGIN_TIMEOUT_MS = 1_000;
 const PUT = { expiresInSeconds: 60, contentType: 'text/plain', publicOrigin: '' };
 /** 409 is what AWS says to a request that met another on its way. */
 const CONDITION_REFUSALS = [412, 409];
+const HEADER_REFUSALS = [400, 403];
 
 type Store = Pick<ObjectStore, 'ping' | 'head' | 'get' | 'deleteMany'>;
 type Sign = (key: string, options: PresignPutOptions) => Promise<PresignedRequest>;
 
 /**
  * Tries what presigned PUTs are held to; see `ObjectStore.probe`. `sign` signs for the endpoint that this process
- * reaches. Seen: Ceph RGW 16 holds to `If-None-Match` and takes any body whatever its signed SHA-256.
+ * reaches. Seen: Ceph RGW 16 holds to `If-None-Match`, takes any body whatever its signed SHA-256, and any header.
  */
-export async function probeS3(store: Store, sign: Sign): Promise<StoreCapabilities> {
+export async function probeS3(store: Store, sign: Sign, bucket: string): Promise<StoreCapabilities> {
   await store.ping();
   const conditionalKey = `probes/${randomUUID()}`;
   const checksumKey = `probes/${randomUUID()}`;
+  const sourceKey = `probes/${randomUUID()}`;
+  const strayKey = `probes/${randomUUID()}`;
   try {
-    const [conditionalPut, signedChecksum] = await Promise.all([
+    const [conditionalPut, signedChecksum, refusesUnsigned] = await Promise.all([
       holdsCondition(store, sign, conditionalKey),
       holdsChecksum(store, sign, checksumKey),
+      refusesHeaders(store, sign, { bucket, sourceKey, strayKey }),
     ]);
-    return { conditionalPut, signedChecksum };
+    return { conditionalPut, signedChecksum, refusesUnsigned };
   } finally {
-    await store.deleteMany([conditionalKey, checksumKey]).catch(() => {});
+    await store.deleteMany([conditionalKey, checksumKey, sourceKey, strayKey]).catch(() => {});
   }
 }
 
@@ -56,6 +60,29 @@ async function holdsChecksum(store: Store, sign: Sign, key: string): Promise<boo
   const signed = await sign(key, { ...PUT, sizeBytes: 5, sha256 });
   const wrong = await send(signed, 'wrong');
   return wrong === 400 && (await store.head(key)) === null && (await send(signed, 'right')) === 200;
+}
+
+/**
+ * By a PUT that is taken without them. What is refused must be for the header, with the status of a refusal, and leave
+ * nothing: a copy may fail for reasons of its own.
+ */
+async function refusesHeaders(
+  store: Store,
+  sign: Sign,
+  { bucket, sourceKey, strayKey }: { readonly bucket: string; readonly sourceKey: string; readonly strayKey: string },
+): Promise<boolean> {
+  if ((await send(await sign(sourceKey, { ...PUT, sizeBytes: 5 }), 'other')) !== 200) return false;
+  const signed = await sign(strayKey, { ...PUT, sizeBytes: 5 });
+  const strays = [
+    { 'x-amz-copy-source': `/${bucket}/${sourceKey}` },
+    { 'x-amz-acl': 'private' },
+    { 'x-amz-meta-probe': 'stray' },
+  ];
+  for (const stray of strays) {
+    const status = await send({ ...signed, headers: { ...signed.headers, ...stray } }, 'right');
+    if (!HEADER_REFUSALS.includes(status) || (await store.head(strayKey)) !== null) return false;
+  }
+  return (await send(signed, 'right')) === 200;
 }
 
 function send(signed: PresignedRequest, body: string): Promise<number> {

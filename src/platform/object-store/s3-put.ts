@@ -1,11 +1,12 @@
 import type { Readable } from 'node:stream';
-import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { assertLength, exactLength, readChunks } from './body-chunks.ts';
+import { PutObjectCommand, type PutObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
+import { assertLength, exactLength, readChunks, watchChunks } from './body-chunks.ts';
+import { ObjectExistsError, StoreUnavailableError } from './errors.ts';
 import type { MultipartPart, PutOptions, StoredObject } from './object-store.ts';
 import { PartBuffer, type PartBufferOptions } from './part-buffer.ts';
 import { partSizeBytes } from './part-sizes.ts';
 import { putBuffered, sendBufferedPart } from './s3-buffered.ts';
-import { onS3 } from './s3-errors.ts';
+import { onS3, s3ErrorFacts } from './s3-errors.ts';
 import { bareEtag, MAX_SINGLE_PUT_BYTES, type S3Multiparts } from './s3-multipart.ts';
 import { sendStream } from './s3-sending.ts';
 
@@ -25,25 +26,32 @@ export class S3Puts {
 
   /** See `ObjectStore.put`. One request up to 5 GiB of known length, or one part of unknown length; parts otherwise. */
   async put(key: string, body: Readable | Uint8Array, options: PutOptions): Promise<StoredObject> {
-    const { contentType, sizeBytes, signal } = options;
+    const { sizeBytes, signal, createOnly = false } = options;
     signal?.throwIfAborted();
     if (body instanceof Uint8Array) {
       assertLength(body, sizeBytes);
+      options.onChunk?.(body);
+      options.check?.();
       return this.#putBytes(key, body, options);
     }
-    if (sizeBytes === undefined) return this.#putParts(key, readChunks(body, signal), options);
-    if (sizeBytes > MAX_SINGLE_PUT_BYTES) {
-      return this.#putParts(key, exactLength(readChunks(body, signal), sizeBytes), options);
+    const chunks = (ended?: AbortSignal) => watchChunks(readChunks(body, ended), options);
+    if (sizeBytes === undefined || sizeBytes > MAX_SINGLE_PUT_BYTES) {
+      if (createOnly) throw new TypeError('only a body of known length up to 5 GiB can be refused for another object');
+      const all = sizeBytes === undefined ? chunks(signal) : exactLength(chunks(signal), sizeBytes);
+      return this.#putParts(key, all, options);
     }
-    const open = (ended: AbortSignal): AsyncIterable<Buffer> => exactLength(readChunks(body, ended), sizeBytes);
-    return this.#putStream(key, { open, signal }, { contentType, sizeBytes });
+    const open = (ended: AbortSignal): AsyncIterable<Buffer> => exactLength(chunks(ended), sizeBytes);
+    return this.#putStream(key, { open, signal }, { ...options, sizeBytes });
   }
 
-  async #putBytes(key: string, body: Uint8Array, { contentType, signal }: PutOptions): Promise<StoredObject> {
-    const input = { Bucket: this.#bucket, Key: key, ContentType: contentType, ContentLength: body.byteLength };
+  async #putBytes(key: string, body: Uint8Array, options: PutOptions): Promise<StoredObject> {
+    const { signal } = options;
+    const input = this.#whole(key, { ...options, sizeBytes: body.byteLength });
     const command = new PutObjectCommand({ ...input, Body: body });
     try {
-      const output = await onS3(key, () => this.#client.send(command, signal ? { abortSignal: signal } : {}));
+      const output = await orExists(() =>
+        onS3(key, () => this.#client.send(command, signal ? { abortSignal: signal } : {})),
+      );
       return { key, sizeBytes: body.byteLength, etag: bareEtag(output.ETag) };
     } catch (error) {
       signal?.throwIfAborted();
@@ -54,13 +62,20 @@ export class S3Puts {
   async #putStream(
     key: string,
     source: { open: (signal: AbortSignal) => AsyncIterable<Buffer>; signal?: AbortSignal | undefined },
-    { contentType, sizeBytes }: { contentType: string; sizeBytes: number },
+    options: PutOptions & { readonly sizeBytes: number },
   ): Promise<StoredObject> {
-    const input = { Bucket: this.#bucket, Key: key, ContentType: contentType, ContentLength: sizeBytes };
-    const output = await sendStream(key, source, (Body, abortSignal) =>
-      this.#client.send(new PutObjectCommand({ ...input, Body }), { abortSignal }),
+    const input = this.#whole(key, options);
+    const output = await orExists(() =>
+      sendStream(key, source, (Body, abortSignal) =>
+        this.#client.send(new PutObjectCommand({ ...input, Body }), { abortSignal }),
+      ),
     );
-    return { key, sizeBytes, etag: bareEtag(output.ETag) };
+    return { key, sizeBytes: options.sizeBytes, etag: bareEtag(output.ETag) };
+  }
+
+  #whole(key: string, { contentType, sizeBytes, createOnly }: PutOptions): PutObjectCommandInput {
+    const input = { Bucket: this.#bucket, Key: key, ContentType: contentType, ContentLength: sizeBytes };
+    return createOnly ? { ...input, IfNoneMatch: '*' } : input;
   }
 
   /** Holds one part at a time: while it is sent, the source is not read. */
@@ -102,5 +117,18 @@ export class S3Puts {
     const input = { Bucket: this.#bucket, Key: key, ContentType: contentType };
     const etag = await putBuffered(this.#client, input, { buffer, signal });
     return { key, sizeBytes: buffer.sizeBytes, etag };
+  }
+}
+
+/** Says what a refused condition means. */
+async function orExists<T>(put: () => Promise<T>): Promise<T> {
+  try {
+    return await put();
+  } catch (error) {
+    const { status } = s3ErrorFacts(error);
+    if (status === 412) throw new ObjectExistsError('there is an object of this key', { cause: error });
+    // What AWS says to a request that met another on its way: the next try is told which it was.
+    if (status === 409) throw new StoreUnavailableError('another request was under way', { cause: error });
+    throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DiskPresigner, type ObjectAccess } from './disk-presign.ts';
+import { type ObjectAccess, UrlSigner } from './signed-urls.ts';
 
 const start = new Date('2026-03-04T05:06:07.890Z');
 const signingKey = Buffer.alloc(32, 7);
@@ -22,25 +22,26 @@ const get: ObjectAccess = {
 
 function setUp() {
   const clock = { time: start.getTime(), now: () => new Date(clock.time) };
-  const presigner = new DiskPresigner(signingKey, clock);
-  const sign = (access: ObjectAccess) => presigner.presign(access, 60, 'https://pockity.test/').url.slice(20);
+  const presigner = new UrlSigner(signingKey, clock);
+  const sign = (access: ObjectAccess) =>
+    presigner.presign(access, { expiresInSeconds: 60, publicOrigin: 'https://pockity.test/' }).url.slice(20);
   return { clock, presigner, sign };
 }
 
-describe('DiskPresigner', () => {
+describe('UrlSigner', () => {
   it('reads back what it signed', () => {
     const { presigner, sign } = setUp();
     const part: ObjectAccess = { ...put, contentType: null, part: { uploadId: 'u', partNumber: 3 } };
     for (const access of [put, strict, get, part])
       expect(presigner.verify(access.method, sign(access))).toEqual({ ok: true, access });
-    expect(presigner.presign(put, 60, 'https://pockity.test').url).toMatch(
+    expect(presigner.presign(put, { expiresInSeconds: 60, publicOrigin: 'https://pockity.test' }).url).toMatch(
       /^https:\/\/pockity\.test\/objects\/a\/%C3%BC%20%25\.txt\?/,
     );
   });
 
   it('names what the client must send, and signs it', () => {
     const { presigner, sign } = setUp();
-    expect(presigner.presign(strict, 60, 'https://pockity.test').headers).toEqual({
+    expect(presigner.presign(strict, { expiresInSeconds: 60, publicOrigin: 'https://pockity.test' }).headers).toEqual({
       'content-length': '5',
       'content-type': 'text/plain',
       'x-amz-checksum-sha256': Buffer.alloc(32, 0xab).toString('base64'),
@@ -55,13 +56,15 @@ describe('DiskPresigner', () => {
       expect(presigner.verify('PUT', changed)).toEqual({ ok: false, reason: 'invalid' });
     }
     for (const sha256 of ['', 'AB'.repeat(32), 'ab'.repeat(31)]) {
-      expect(() => presigner.presign({ ...strict, sha256 }, 60, 'https://pockity.test')).toThrow(TypeError);
+      expect(() =>
+        presigner.presign({ ...strict, sha256 }, { expiresInSeconds: 60, publicOrigin: 'https://pockity.test' }),
+      ).toThrow(TypeError);
     }
   });
 
   it('holds until its last second', () => {
     const { clock, presigner, sign } = setUp();
-    const { expiresAt } = presigner.presign(put, 60, 'https://pockity.test');
+    const { expiresAt } = presigner.presign(put, { expiresInSeconds: 60, publicOrigin: 'https://pockity.test' });
     const url = sign(put);
     clock.time = expiresAt.getTime() - 1;
     expect(presigner.verify('PUT', url).ok).toBe(true);
@@ -89,15 +92,17 @@ describe('DiskPresigner', () => {
     ];
     for (const one of changed) expect(presigner.verify('PUT', one)).toEqual({ ok: false, reason: 'invalid' });
     expect(presigner.verify('GET', url)).toEqual({ ok: false, reason: 'invalid' });
-    const other = new DiskPresigner(Buffer.alloc(32, 8), { now: () => start });
+    const other = new UrlSigner(Buffer.alloc(32, 8), { now: () => start });
     expect(other.verify('PUT', url)).toEqual({ ok: false, reason: 'invalid' });
   });
 
   it('refuses weak keys and long lives', () => {
     const { presigner } = setUp();
-    expect(() => new DiskPresigner(Buffer.alloc(31), { now: () => start })).toThrow(TypeError);
+    expect(() => new UrlSigner(Buffer.alloc(31), { now: () => start })).toThrow(TypeError);
     for (const seconds of [0, 604_801, Number.NaN]) {
-      expect(() => presigner.presign(put, seconds, 'https://pockity.test')).toThrow(TypeError);
+      expect(() => presigner.presign(put, { expiresInSeconds: seconds, publicOrigin: 'https://pockity.test' })).toThrow(
+        TypeError,
+      );
     }
   });
 });

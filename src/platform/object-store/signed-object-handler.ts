@@ -2,8 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { negotiateContent } from './content-negotiation.ts';
-import type { DiskObjectStore } from './disk-object-store.ts';
-import type { GetAccess, PutAccess } from './disk-presign.ts';
 import {
   ChecksumMismatchError,
   LengthMismatchError,
@@ -13,26 +11,37 @@ import {
   StoreFullError,
   StoreUnavailableError,
 } from './errors.ts';
+import type { ObjectStore } from './object-store.ts';
+import { receiveBody } from './receive-signed.ts';
 import { signedHeaders } from './signed-headers.ts';
+import type { GetAccess, PutAccess, UrlSigner } from './signed-urls.ts';
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
-/** What the handler tells to others. */
-export interface DiskObjectHandlerOptions {
+/** What the handler tells to others and asks them. */
+export interface SignedObjectHandlerOptions {
   /** Gets what a client does not: the causes of answers of 500 and above. */
   readonly onError?: ((error: unknown) => void) | undefined;
+  /** Whether anybody waits for an object of this key, asked before a byte is read: a URL outlives what it was signed for. */
+  readonly mayStore?: ((key: string) => Promise<boolean>) | undefined;
   /**
-   * Gets each whole object (no part) that a signed PUT has stored, with the hex SHA-256 of the bytes as they came,
-   * before the client is answered. What it throws is a 500, and the object stays; a repeated PUT tells again.
+   * Gets all that a signed PUT has stored, before the client is answered. False where nobody waits for it any more, and
+   * then it sees to its removal. What it throws is a 500, and the object stays.
    */
-  readonly onStored?: ((stored: StoredByUrl) => Promise<void>) | undefined;
+  readonly onStored?: ((stored: StoredByUrl) => Promise<boolean>) | undefined;
 }
 
-/** An object that came by a signed URL. */
+/** An object, or a part of it, that came by a signed URL. */
 export interface StoredByUrl {
   readonly key: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
+  /** Hex, of the whole object as it came; null for a part. */
+  readonly sha256: string | null;
+}
+
+/** Where the objects are, and who has signed the URLs. */
+export interface SignedObjects {
+  readonly store: Pick<ObjectStore, 'head' | 'get' | 'put' | 'uploadPart'>;
+  readonly urls: Pick<UrlSigner, 'verify'>;
 }
 
 const DRAIN_BYTES = 256 * 1024;
@@ -42,7 +51,7 @@ const REFUSALS = {
   AccessDenied: { status: 403, message: 'The URL has expired' },
   SignatureDoesNotMatch: { status: 403, message: 'The request is not the one that the URL was signed for' },
   NoSuchKey: { status: 404, message: 'There is no such object' },
-  NoSuchUpload: { status: 404, message: 'There is no such multipart upload' },
+  NoSuchUpload: { status: 404, message: 'There is no such upload, or it has ended' },
   MethodNotAllowed: { status: 405, message: 'The URL knows GET, HEAD and PUT' },
   PreconditionFailed: { status: 412, message: 'A precondition of the request does not hold' },
   BadDigest: { status: 400, message: 'The SHA-256 of the body is not the one that the URL was signed for' },
@@ -56,12 +65,12 @@ const REFUSALS = {
 type RefusalCode = keyof typeof REFUSALS;
 
 /**
- * Answers the URLs that the disk store signs: GET and HEAD (with ranges and preconditions) and PUT of exactly the
+ * Answers the URLs that a `UrlSigner` signs: GET and HEAD (with ranges and preconditions) and PUT of exactly the
  * signed length, type and SHA-256. Mount it where `/objects/` arrives; it answers every request and never rejects.
  */
-export function createDiskObjectHandler(
-  store: DiskObjectStore,
-  { onError, onStored }: DiskObjectHandlerOptions = {},
+export function createSignedObjectHandler(
+  { store, urls }: SignedObjects,
+  { onError, ...hooks }: SignedObjectHandlerOptions = {},
 ): Handler {
   return async (req, res) => {
     res.setHeader('x-content-type-options', 'nosniff');
@@ -73,11 +82,11 @@ export function createDiskObjectHandler(
         res.setHeader('allow', 'GET, HEAD, PUT');
         return await refuse(req, res, 'MethodNotAllowed');
       }
-      const signed = store.verify(method, requestTarget(req));
+      const signed = urls.verify(method, requestTarget(req));
       if (!signed.ok)
         return await refuse(req, res, signed.reason === 'expired' ? 'AccessDenied' : 'SignatureDoesNotMatch');
       if (signed.access.method === 'GET') await sendObject(store, signed.access, req, res);
-      else await receiveObject({ store, onStored }, signed.access, req, res);
+      else await receiveObject({ store, ...hooks }, signed.access, req, res);
     } catch (error) {
       const code = refusalOf(error);
       if (REFUSALS[code].status >= 500 && !req.socket.destroyed) onError?.(error);
@@ -94,7 +103,7 @@ function requestTarget(req: IncomingMessage & { readonly originalUrl?: string })
 }
 
 async function sendObject(
-  store: DiskObjectStore,
+  store: SignedObjects['store'],
   access: GetAccess,
   req: IncomingMessage,
   res: ServerResponse,
@@ -121,7 +130,7 @@ async function sendObject(
 }
 
 async function receiveObject(
-  { store, onStored }: { readonly store: DiskObjectStore } & Pick<DiskObjectHandlerOptions, 'onStored'>,
+  { store, mayStore, onStored }: Pick<SignedObjects, 'store'> & Omit<SignedObjectHandlerOptions, 'onError'>,
   access: PutAccess,
   req: IncomingMessage,
   res: ServerResponse,
@@ -129,8 +138,11 @@ async function receiveObject(
   // No other length gets past this line, so the body cannot be longer: Node's parser ends it at Content-Length.
   const isAsSigned = Object.entries(signedHeaders(access)).every(([name, value]) => req.headers[name] === value);
   if (!isAsSigned) return refuse(req, res, 'SignatureDoesNotMatch');
-  const { etag, sizeBytes, sha256 } = await store.receive(access, req);
-  if (!access.part && sha256 !== null) await onStored?.({ key: access.key, sizeBytes, sha256 });
+  const { key, part } = access;
+  if ((await mayStore?.(key)) === false) return refuse(req, res, 'NoSuchUpload');
+  const { etag, sha256 } = await receiveBody(store, access, req);
+  // It may have ended while the body came.
+  if ((await onStored?.({ key, sha256: part ? null : sha256 })) === false) return refuse(req, res, 'NoSuchUpload');
   res.setHeader('etag', `"${etag}"`);
   res.statusCode = 200;
   res.end();

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock/clock.ts';
 import { assertObjectKey } from './object-key.ts';
-import type { PresignedRequest } from './object-store.ts';
+import type { PresignedRequest, PresignGetOptions, PresignPartOptions, PresignPutOptions } from './object-store.ts';
 import { signedHeaders } from './signed-headers.ts';
 
 const PATH = '/objects/';
@@ -45,7 +45,7 @@ export type SignedAccess =
  * Signs URLs of this server's `/objects/` with HMAC-SHA256 and reads them back. Method, key, expiry, length, content
  * type, part and the answer's headers are all under the signature; nothing in the URL is believed before it holds.
  */
-export class DiskPresigner {
+export class UrlSigner {
   readonly #signingKey: Buffer;
   readonly #clock: Clock;
 
@@ -55,8 +55,28 @@ export class DiskPresigner {
     this.#clock = clock;
   }
 
+  get(key: string, { contentType, contentDisposition, ...options }: PresignGetOptions): PresignedRequest {
+    const access = { method: 'GET', key, contentType, contentDisposition: contentDisposition ?? null } as const;
+    return this.presign(access, options);
+  }
+
+  put(key: string, { sizeBytes, contentType, ...options }: PresignPutOptions): PresignedRequest {
+    const { sha256, createOnly = false } = options;
+    const body = { sizeBytes, contentType, sha256: sha256 ?? null };
+    return this.presign({ method: 'PUT', key, ...body, createOnly, part: null }, options);
+  }
+
+  part(key: string, { sizeBytes, uploadId, partNumber, sha256, ...options }: PresignPartOptions): PresignedRequest {
+    const body = { sizeBytes, contentType: null, sha256: sha256 ?? null };
+    const part = { uploadId, partNumber };
+    return this.presign({ method: 'PUT', key, ...body, createOnly: false, part }, options);
+  }
+
   /** `expiresInSeconds` 1..604,800; `publicOrigin` without a path. */
-  presign(access: ObjectAccess, expiresInSeconds: number, publicOrigin: string): PresignedRequest {
+  presign(
+    access: ObjectAccess,
+    { expiresInSeconds, publicOrigin }: { readonly expiresInSeconds: number; readonly publicOrigin: string },
+  ): PresignedRequest {
     assertObjectKey(access.key);
     if (!(expiresInSeconds >= 1 && expiresInSeconds <= MAX_EXPIRY_SECONDS)) {
       throw new TypeError('a signed URL holds for 1..604,800 seconds');
