@@ -166,12 +166,13 @@ export class ErasureRepository {
     const keys = await tx.apiKey.deleteMany({ where: { userId } });
     await tx.usageEntry.deleteMany({ where: { spaceId } });
     await tx.idempotencyKey.deleteMany({ where: { userId } });
-    // A URL that was signed for a PUT may be used until it ends: what it leaves goes after that. What waits to be removed of a
-    // file is not put off for it.
+    // A URL that was signed for a PUT may be used until it ends: what it leaves goes after that; what one that has ended has
+    // left, which the purge of its session would have found, an hour from now, when a PUT that it let begin is over. What
+    // waits to be removed of a file is not put off for it.
     await tx.$executeRaw`
       INSERT INTO object_tombstones (object_key, origin, due_at)
-      SELECT object_key, 'upload', expires_at + interval '1 hour' FROM upload_sessions
-      WHERE space_id = ANY(${locked.map(({ id }) => id)}::uuid[]) AND expires_at > now() AND kind = 'presign'
+      SELECT object_key, 'upload', greatest(expires_at, now()) + interval '1 hour' FROM upload_sessions
+      WHERE space_id = ANY(${locked.map(({ id }) => id)}::uuid[]) AND kind = 'presign'
       ON CONFLICT (object_key) DO UPDATE SET due_at = excluded.due_at WHERE object_tombstones.origin = 'upload'`;
     const spaces = await tx.space.deleteMany({ where: { ownerId: userId } });
     if (user.photo_key !== null) {
