@@ -221,7 +221,7 @@ function contract(open: () => Promise<StoreUnderTest>): void {
     for (const reason of rejected) {
       expect(reason instanceof OffsetMismatchError || reason instanceof MultipartNotFoundError).toBe(true);
     }
-    await upload.store.discard(upload.key);
+    await upload.store.discardTemporary([upload.key]);
   });
 
   it('is complete once', async () => {
@@ -237,7 +237,7 @@ function contract(open: () => Promise<StoreUnderTest>): void {
   it('is discarded with all it has', async () => {
     const upload = await begin();
     await upload.append(generate(9 * MIB), 0);
-    await upload.store.discard(upload.key);
+    await upload.store.discardTemporary([upload.key]);
     expect(await upload.store.countTemporary()).toBe(0);
     await expect(upload.bytes()).rejects.toThrow(MultipartNotFoundError);
     await expect(upload.append('y', 9 * MIB)).rejects.toThrow(MultipartNotFoundError);
@@ -251,7 +251,7 @@ function contract(open: () => Promise<StoreUnderTest>): void {
     await upload.append('mine', 0);
     const { uploadId } = await upload.store.createAppend(upload.key, { contentType });
     expect(await upload.store.appendedBytes(upload.key, uploadId)).toBe(0);
-    await upload.store.discard(upload.key);
+    await upload.store.discardTemporary([upload.key]);
   });
 
   it('cuts back what the last request brought', async () => {
@@ -280,7 +280,7 @@ function contract(open: () => Promise<StoreUnderTest>): void {
     if (store.kind === 's3') await expect(far).rejects.toThrow(TruncationImpossibleError);
     else await far;
     expect(await upload.bytes()).toBe(store.kind === 's3' ? 8 * MIB : MIB);
-    await store.discard(key);
+    await store.discardTemporary([key]);
   });
 
   it('keeps memory within its bound for 8 uploads of 24 MiB at once', { timeout: 60_000 }, async () => {

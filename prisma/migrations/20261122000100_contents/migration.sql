@@ -179,9 +179,9 @@ BEGIN
   RETURN 'aborted';
 END $$;
 
--- Forgets sessions that ended long ago. A signed URL may have been used until after its session's end: what it left and
--- nothing names goes now. Answers how many.
-CREATE FUNCTION upload_sessions_purge(p_ended_for interval, p_limit integer) RETURNS bigint
+-- Forgets these sessions, which ended long ago. A signed URL may have been used until after its session's end: what it left
+-- and nothing names goes now. Answers how many.
+CREATE FUNCTION upload_sessions_purge(p_ids uuid[]) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
   v_session record;
@@ -189,7 +189,7 @@ DECLARE
 BEGIN
   FOR v_session IN
     DELETE FROM upload_sessions WHERE id IN (
-      SELECT id FROM upload_sessions WHERE expires_at < now() - p_ended_for AND state <> 'OPEN' ORDER BY expires_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+      SELECT id FROM upload_sessions WHERE id = ANY(p_ids) AND state <> 'OPEN' FOR UPDATE SKIP LOCKED
     ) RETURNING object_key
   LOOP
     PERFORM ledger_bury_late(v_session.object_key);

@@ -30,10 +30,15 @@ const NOTE_RECEIVED = {
   text: `UPDATE upload_sessions SET received_sha256 = $2 WHERE object_key = $1 AND state = 'OPEN'`,
 };
 
-const PURGE = {
-  name: 'upload_sessions_purge',
-  text: `SELECT upload_sessions_purge(make_interval(secs => $1), $2) AS purged`,
+const ENDED = {
+  name: 'upload_sessions_ended',
+  text: `SELECT id, object_key AS "objectKey", expires_at AS "expiresAt" FROM upload_sessions
+    WHERE expires_at < now() - make_interval(secs => $1) AND state <> 'OPEN'
+      AND ($2::timestamptz IS NULL OR (expires_at, id) > ($2, $3::uuid))
+    ORDER BY expires_at, id LIMIT $4`,
 };
+
+const PURGE = { name: 'upload_sessions_purge', text: 'SELECT upload_sessions_purge($1::uuid[]) AS purged' };
 
 /** Which sessions, newest first. */
 export interface SessionQuery {
@@ -41,6 +46,9 @@ export interface SessionQuery {
   readonly cursor: string | undefined;
   readonly limit: number;
 }
+
+/** One that ended long ago. */
+export type EndedSession = Pick<UploadSession, 'id' | 'objectKey' | 'expiresAt'>;
 
 /** Reads the upload sessions of a space; the ledger opens and ends them with the room that they hold. */
 export class UploadSessionRepository {
@@ -74,9 +82,22 @@ export class UploadSessionRepository {
     await this.#database.query(NOTE_RECEIVED, [objectKey, sha256]);
   }
 
-  /** Forgets up to `limit` sessions that ended so long ago; answers how many. */
-  async purge(endedForSeconds: number, limit: number): Promise<number> {
-    const [row] = await this.#database.query<{ purged: number }>(PURGE, [endedForSeconds, limit]);
+  /** Up to `limit` sessions that ended so long ago, whatever they ended as, those that ended first first. */
+  listEnded(
+    endedForSeconds: number,
+    { after, limit }: { readonly after: EndedSession | undefined; readonly limit: number },
+  ): Promise<EndedSession[]> {
+    return this.#database.query<EndedSession>(ENDED, [
+      endedForSeconds,
+      after?.expiresAt ?? null,
+      after?.id ?? null,
+      limit,
+    ]);
+  }
+
+  /** Forgets those of them that are there still, and buries their objects where nothing names them; answers how many. */
+  async purge(ids: readonly string[]): Promise<number> {
+    const [row] = await this.#database.query<{ purged: number }>(PURGE, [ids]);
     return row?.purged ?? 0;
   }
 }

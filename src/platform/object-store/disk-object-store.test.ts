@@ -28,10 +28,10 @@ describe('what a killed process leaves', () => {
     const hash = name.slice(0, name.indexOf('.'));
     await writeFile(join(directory, '.tmp', `${hash}.0123`), 'half');
     await writeFile(join(directory, '.tmp', name, '1.0123'), 'half');
-    await store.discard('a/c');
+    await store.discardTemporary(['a/c']);
     expect(await store.countTemporary()).toBe(2);
     expect(await store.listParts('a/b', uploadId)).toEqual([]);
-    await store.discard('a/b');
+    await store.discardTemporary(['a/b']);
   });
 
   it('a put whose temporary file was discarded under it fails, and brings nothing back', async () => {
@@ -40,7 +40,7 @@ describe('what a killed process leaves', () => {
     put.catch(() => {});
     source.write('x');
     await expect.poll(() => store.countTemporary(), { interval: 2 }).toBe(1);
-    await store.discard('d/a');
+    await store.discardTemporary(['d/a']);
     source.end();
     await expect(put).rejects.toThrow(StoreUnavailableError);
     expect(await store.head('d/a')).toBeNull();
@@ -116,7 +116,8 @@ describe('the handler of signed URLs', () => {
     expect((await put(await store.presignPart('h/a', part))).status).toBe(200);
     expect((await put(await signPut(4))).status).toBe(403);
     expect(stored).toHaveLength(1);
-    await store.discard('h/a');
+    await store.discardTemporary(['h/a']);
+    await store.deleteMany(['h/a']);
     told.close().closeAllConnections();
   });
 
@@ -135,7 +136,7 @@ describe('the handler of signed URLs', () => {
     expect(response.status).toBe(500);
     expect(errors).toEqual([failure]);
     expect((await store.head('h/a'))?.sizeBytes).toBe(5);
-    await store.discard('h/a');
+    await store.deleteMany(['h/a']);
     failing.close().closeAllConnections();
   });
 
