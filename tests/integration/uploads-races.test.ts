@@ -124,6 +124,24 @@ for (const [title, site] of Object.entries(sites)) {
       expect((await me.content('a.bin')).equals(content)).toBe(true);
     });
 
+    it('of completions with the right parts and with wrong ones end each by its own', async () => {
+      const content = Buffer.alloc(6 * MIB, 'w');
+      for (const isWrongFirst of [true, false, true, false]) {
+        const { body } = await me.openMultipart(content.length, { conflict: 'replace' });
+        const { uploadId } = body.data;
+        const parts = await me.sendParts(uploadId, content, [1, 2]);
+        const wrong = parts.map(({ partNumber }) => ({ partNumber, etag: '0'.repeat(32) }));
+        const asked = isWrongFirst ? [wrong, parts, wrong, parts] : [parts, wrong, parts, wrong];
+        const replies = await Promise.all(asked.map((named) => me.completeParts(uploadId, named)));
+        for (const [index, { status, body: reply }] of replies.entries()) {
+          // Once there is a file, that is the answer, whatever parts are named.
+          if (asked[index] === wrong && status !== 200) expect(reply.error.code).toBe('UPLOAD_INCOMPLETE');
+          else expect(status).toBe(200);
+        }
+      }
+      await expectSettled(1);
+    });
+
     it('of completion and abortion have one winner', async () => {
       let files = 0;
       for (let round = 0; round < 6; round += 1) {
