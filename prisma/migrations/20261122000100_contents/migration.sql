@@ -71,6 +71,9 @@ CREATE UNIQUE INDEX "upload_sessions_object_key_key" ON "upload_sessions"("objec
 CREATE INDEX "upload_sessions_space_id_id_idx" ON "upload_sessions"("space_id", "id");
 
 -- CreateIndex
+CREATE INDEX "upload_sessions_space_id_state_id_idx" ON "upload_sessions"("space_id", "state", "id");
+
+-- CreateIndex
 CREATE INDEX "upload_sessions_expires_at_idx" ON "upload_sessions"("expires_at");
 
 -- CreateIndex
@@ -124,7 +127,11 @@ DECLARE
 BEGIN
   PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
   -- What is overdue is no longer open.
-  IF p_max_open IS NOT NULL AND p_max_open <= (SELECT count(*) FROM upload_sessions WHERE space_id = p_space_id AND kind = v_kind AND state = 'OPEN' AND expires_at > now()) THEN
+  IF p_max_open IS NOT NULL AND p_max_open <= (
+    SELECT count(*) FROM (
+      SELECT 1 FROM upload_sessions WHERE space_id = p_space_id AND kind = v_kind AND state = 'OPEN' AND expires_at > now() LIMIT p_max_open
+    ) o
+  ) THEN
     outcome := 'crowded';
     RETURN NEXT;
     RETURN;

@@ -13,9 +13,17 @@ const FIND = {
 
 const LIST = {
   name: 'upload_sessions_list',
-  text: `SELECT ${COLUMNS} FROM upload_sessions WHERE space_id = $1 AND ($2::uuid IS NULL OR id < $2)
-    AND ($3::text IS NULL OR state = $3) ORDER BY id DESC LIMIT $4`,
+  text: `SELECT ${COLUMNS} FROM upload_sessions WHERE space_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3`,
 };
+
+/** A statement of its own, by an index of its own: few may match among many. */
+const LIST_STATE = {
+  name: 'upload_sessions_list_state',
+  text: `SELECT ${COLUMNS} FROM upload_sessions WHERE space_id = $1 AND id < $2 AND state = $4 ORDER BY id DESC LIMIT $3`,
+};
+
+/** Above every id. */
+const NEWEST = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 const BEGIN_PARTS = {
   name: 'upload_sessions_begin_parts',
@@ -64,7 +72,9 @@ export class UploadSessionRepository {
   }
 
   list(spaceId: string, { state, cursor, limit }: SessionQuery): Promise<UploadSession[]> {
-    return this.#database.query<UploadSession>(LIST, [spaceId, cursor ?? null, state ?? null, limit]);
+    const page = [spaceId, cursor ?? NEWEST, limit];
+    if (state === undefined) return this.#database.query<UploadSession>(LIST, page);
+    return this.#database.query<UploadSession>(LIST_STATE, [...page, state]);
   }
 
   /** Notes by what name the store knows an open upload, once; false where it has ended meanwhile. */
