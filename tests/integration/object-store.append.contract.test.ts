@@ -82,7 +82,8 @@ function contract(open: () => Promise<StoreUnderTest>): void {
       }
     }
     if (store.kind === 's3' && durableBytes === null) expect(await store.head(key)).toBeNull();
-    await store.discard(key);
+    await store.discardTemporary([key]);
+    await store.deleteMany([key]);
   };
   const listed = async ({ store }: Upload, prefix: string): Promise<string[]> => {
     const keys: string[] = [];
@@ -286,7 +287,7 @@ function contract(open: () => Promise<StoreUnderTest>): void {
   it('is discarded with all it has', async () => {
     const upload = await begin();
     await upload.append(generate(9 * MIB), 0);
-    await upload.store.discard(upload.key);
+    await upload.store.discardTemporary([upload.key]);
     expect(await upload.store.countTemporary()).toBe(0);
     await expect(upload.bytes()).rejects.toThrow(MultipartNotFoundError);
     await expect(upload.append('y', 9 * MIB)).rejects.toThrow(MultipartNotFoundError);
@@ -300,7 +301,7 @@ function contract(open: () => Promise<StoreUnderTest>): void {
     await upload.append('mine', 0);
     const { uploadId } = await upload.store.createAppend(upload.key, { contentType });
     expect(await upload.store.appendedBytes(upload.key, uploadId)).toBe(0);
-    await upload.store.discard(upload.key);
+    await upload.store.discardTemporary([upload.key]);
   });
 
   it('keeps memory within its bound for 8 uploads of 24 MiB at once', { timeout: 60_000 }, async () => {

@@ -73,6 +73,9 @@ CREATE UNIQUE INDEX "upload_sessions_object_key_key" ON "upload_sessions"("objec
 CREATE INDEX "upload_sessions_space_id_id_idx" ON "upload_sessions"("space_id", "id");
 
 -- CreateIndex
+CREATE INDEX "upload_sessions_space_id_state_id_idx" ON "upload_sessions"("space_id", "state", "id");
+
+-- CreateIndex
 CREATE INDEX "upload_sessions_expires_at_idx" ON "upload_sessions"("expires_at");
 
 -- CreateIndex
@@ -129,7 +132,11 @@ DECLARE
 BEGIN
   PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
   -- What is overdue is no longer open.
-  IF p_max_open IS NOT NULL AND p_max_open <= (SELECT count(*) FROM upload_sessions WHERE space_id = p_space_id AND kind = v_kind AND state = 'OPEN' AND expires_at > now()) THEN
+  IF p_max_open IS NOT NULL AND p_max_open <= (
+    SELECT count(*) FROM (
+      SELECT 1 FROM upload_sessions WHERE space_id = p_space_id AND kind = v_kind AND state = 'OPEN' AND expires_at > now() LIMIT p_max_open
+    ) o
+  ) THEN
     outcome := 'crowded';
     RETURN NEXT;
     RETURN;
@@ -184,9 +191,9 @@ BEGIN
   RETURN 'aborted';
 END $$;
 
--- Forgets sessions that ended long ago. A signed URL may have been used until after its session's end: what it left and
--- nothing names goes now. Answers how many.
-CREATE FUNCTION upload_sessions_purge(p_ended_for interval, p_limit integer) RETURNS bigint
+-- Forgets these sessions, which ended long ago. A signed URL may have been used until after its session's end: what it left
+-- and nothing names goes now. Answers how many.
+CREATE FUNCTION upload_sessions_purge(p_ids uuid[]) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
   v_session record;
@@ -194,7 +201,7 @@ DECLARE
 BEGIN
   FOR v_session IN
     DELETE FROM upload_sessions WHERE id IN (
-      SELECT id FROM upload_sessions WHERE expires_at < now() - p_ended_for AND state <> 'OPEN' ORDER BY expires_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+      SELECT id FROM upload_sessions WHERE id = ANY(p_ids) AND state <> 'OPEN' FOR UPDATE SKIP LOCKED
     ) RETURNING object_key
   LOOP
     PERFORM ledger_bury_late(v_session.object_key);

@@ -1,7 +1,6 @@
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import {
-  DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadBucketCommand,
@@ -25,6 +24,7 @@ import type {
 import { S3Appends } from './s3-append.ts';
 import { guardBody } from './s3-body-guard.ts';
 import { createS3Clients, type S3Clients, type S3ConnectionOptions } from './s3-client.ts';
+import { discardOnS3 } from './s3-discard.ts';
 import { onS3 } from './s3-errors.ts';
 import { bareEtag, S3Multiparts } from './s3-multipart.ts';
 import { S3Presigner } from './s3-presign.ts';
@@ -93,11 +93,7 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
     abortAppend: async (key, uploadId) => appends.abort(checked(key), uploadId),
     completeAppend: async (key, uploadId, sizeBytes) => appends.complete(checked(key), uploadId, sizeBytes),
 
-    async discard(key) {
-      for (const { uploadId } of await multiparts.listOpen(checked(key))) await multiparts.abort(key, uploadId);
-      await appends.discard(key);
-      await onS3(key, () => main.send(new DeleteObjectCommand({ Bucket: bucket, Key: key })));
-    },
+    discardTemporary: async (keys) => discardOnS3({ multiparts, appends }, keys.map(checked)),
 
     presignGet: async (key, presignOptions) => presigner.get(checked(key), presignOptions),
     presignPut: async (key, presignOptions) => presigner.put(checked(key), presignOptions),

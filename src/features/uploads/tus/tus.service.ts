@@ -239,7 +239,7 @@ export class TusService {
   /** First notes that something will be in the store, so that a death before its name is noted leaks nothing. */
   async #begin({ objectKey, contentType, wasBegun }: TusSession, lock: UploadLock): Promise<string> {
     const { store, lockRows } = this.#deps;
-    if (wasBegun) await store.discard(objectKey);
+    if (wasBegun) await store.discardTemporary([objectKey]);
     else if (!(await lockRows.noteStoreUpload(lock, BEGUN))) throw takenOver();
     const { uploadId } = await store.createAppend(objectKey, { contentType });
     if (await lockRows.noteStoreUpload(lock, uploadId)) return uploadId;
