@@ -237,13 +237,20 @@ export class TusService {
   }
 
   /** First notes that something will be in the store, so that a death before its name is noted leaks nothing. */
-  async #begin({ objectKey, contentType, wasBegun }: TusSession, lock: UploadLock): Promise<string> {
+  async #begin(session: TusSession, lock: UploadLock): Promise<string> {
     const { store, lockRows } = this.#deps;
+    const { objectKey, contentType, wasBegun } = session;
     if (wasBegun) await store.discardTemporary([objectKey]);
-    else if (!(await lockRows.noteStoreUpload(lock, BEGUN))) throw takenOver();
+    else if (!(await lockRows.noteStoreUpload(lock, BEGUN))) return this.#yield(session);
     const { uploadId } = await store.createAppend(objectKey, { contentType });
     if (await lockRows.noteStoreUpload(lock, uploadId)) return uploadId;
     await store.abortAppend(objectKey, uploadId);
+    return this.#yield(session);
+  }
+
+  /** Errors: UPLOAD_NOT_FOUND, where it has ended; else UPLOAD_LOCKED. */
+  async #yield(session: UploadSession): Promise<never> {
+    await this.#extend(session);
     throw takenOver();
   }
 
