@@ -117,7 +117,10 @@ describe('an account that is erased', () => {
       expect((await leaver.call('DELETE', '/users/account', { password: PASSWORD })).status).toBeLessThan(300);
       const { prisma } = site.world.database;
       await expect.poll(() => prisma.user.count({ where: { id: person.userId } }), { timeout: 20_000 }).toBe(0);
-      expect((await put(body.data, Buffer.from('content'))).status).toBe(200);
+      expect((await put(body.data, Buffer.from('content'))).status).toBe(404);
+      expect(await site.store.head(objectKey)).toBeNull();
+      // As a URL of a store's own leaves it.
+      await site.store.put(objectKey, Buffer.from('content'), { contentType: 'text/plain' });
       // Those of the erasure itself are due at once, this one when the URL has ended.
       await expect.poll(() => prisma.objectTombstone.count({ where: { dueAt: { lt: new Date() } } })).toBe(0);
       const { count } = await prisma.objectTombstone.updateMany({ where: { objectKey }, data: { dueAt: new Date(0) } });
