@@ -117,7 +117,8 @@ describe('an account that is erased', () => {
       const leaver = new DirectActor(site, person);
       const { body } = await leaver.presign(7);
       const { objectKey } = await leaver.session(body.data.uploadId);
-      const use = async () => expect((await put(body.data, Buffer.from('content'))).status).toBe(200);
+      // As a URL of a store's own leaves it.
+      const use = () => site.store.put(objectKey, Buffer.from('content'), { contentType: 'text/plain' });
       if (hasEnded) {
         // Nothing is known of the object but the session, whose purge would come only a day after its end.
         await leaver.call('DELETE', `/uploads/${body.data.uploadId}`);
@@ -128,6 +129,7 @@ describe('an account that is erased', () => {
       expect((await leaver.call('DELETE', '/users/account', { password: PASSWORD })).status).toBeLessThan(300);
       const { prisma } = site.world.database;
       await expect.poll(() => prisma.user.count({ where: { id: person.userId } }), { timeout: 20_000 }).toBe(0);
+      expect((await put(body.data, Buffer.from('content'))).status).toBe(404);
       if (!hasEnded) await use();
       // Those of the erasure itself are due at once, this one when the URL has ended.
       await expect.poll(() => prisma.objectTombstone.count({ where: { dueAt: { lt: new Date() } } })).toBe(0);

@@ -280,52 +280,55 @@ for (const [kind, site] of Object.entries(sites)) {
       expect(await me.audit()).toMatchObject({ reservedBytes: 0, faults: [] });
     });
 
-    it.skipIf(kind === 's3 by its own URLs')('does what its body says and nothing that its headers say', async () => {
-      const victim = new DirectActor(direct, await direct.world.key(owner));
-      const secret = Buffer.from('nobody else may read this content');
-      const { uploadId, ...signed } = await victim.sent(secret, { fileName: 'secret.txt' });
-      const { objectKey: victimKey } = await victim.session(uploadId);
-      expect((await victim.complete(uploadId)).status).toBe(200);
-      const place = async (key: string): Promise<URL> => {
-        const options = { expiresInSeconds: 60, contentType: 'text/plain', publicOrigin: direct.origin };
-        return new URL((await direct.store.presignGet(key, options)).url);
-      };
-      const copying = async (key: string) => ({
-        'x-amz-copy-source': decodeURIComponent((await place(key)).pathname),
-        'x-amz-acl': 'public-read',
+    // That AWS refuses such headers is not Ceph's to show.
+    if (kind !== 's3 by its own URLs') {
+      it('does what its body says and nothing that its headers say', async () => {
+        const victim = new DirectActor(direct, await direct.world.key(owner));
+        const secret = Buffer.from('nobody else may read this content');
+        const { uploadId, ...signed } = await victim.sent(secret, { fileName: 'secret.txt' });
+        const { objectKey: victimKey } = await victim.session(uploadId);
+        expect((await victim.complete(uploadId)).status).toBe(200);
+        const place = async (key: string): Promise<URL> => {
+          const options = { expiresInSeconds: 60, contentType: 'text/plain', publicOrigin: direct.origin };
+          return new URL((await direct.store.presignGet(key, options)).url);
+        };
+        const copying = async (key: string) => ({
+          'x-amz-copy-source': decodeURIComponent((await place(key)).pathname),
+          'x-amz-acl': 'public-read',
+        });
+        const expected = urlsAreOurs(direct) ? 200 : 403;
+        const mine = Buffer.alloc(secret.length, 'm');
+
+        const { body } = await me.presign(mine.length, { fileName: 'stolen.txt' });
+        if (urlsAreOurs(direct)) expect(body.data.url).toMatch(new RegExp(`^${direct.origin}/objects/`));
+        const { url, headers } = body.data;
+        const stolen = await put({ url, headers: { ...headers, ...(await copying(victimKey)) } }, mine);
+        expect(stolen.status).toBe(expected);
+        if (expected === 403) await put(body.data, mine);
+        expect((await me.complete(body.data.uploadId)).status).toBe(200);
+        expect(await me.content('stolen.txt')).toEqual(mine);
+        const { objectKey: myKey } = await me.session(body.data.uploadId);
+        const bare = await place(myKey);
+        bare.search = '';
+        expect((await fetch(bare)).status).toBe(403);
+
+        const opened = await me.openMultipart(mine.length, { fileName: 'parts.txt' });
+        const id = opened.body.data.uploadId;
+        const { body: signing } = await me.call('POST', `/uploads/multipart/${id}/parts`, { partNumbers: [1] });
+        const [part] = signing.data.parts;
+        const sent = await put({ url: part.url, headers: { ...part.headers, ...(await copying(victimKey)) } }, mine);
+        expect(sent.status).toBe(expected);
+        if (expected === 200) {
+          const parts = [{ partNumber: 1, etag: String(sent.headers.get('etag')) }];
+          expect((await me.completeParts(id, parts)).status).toBe(200);
+          expect(await me.content('parts.txt')).toEqual(mine);
+        }
+
+        const over = { url: signed.url, headers: { ...signed.headers, ...(await copying(myKey)) } };
+        expect([403, 404]).toContain((await put(over, secret)).status);
+        expect(await victim.content('secret.txt')).toEqual(secret);
       });
-      const expected = urlsAreOurs(direct) ? 200 : 403;
-      const mine = Buffer.alloc(secret.length, 'm');
-
-      const { body } = await me.presign(mine.length, { fileName: 'stolen.txt' });
-      if (urlsAreOurs(direct)) expect(body.data.url).toMatch(new RegExp(`^${direct.origin}/objects/`));
-      const { url, headers } = body.data;
-      const stolen = await put({ url, headers: { ...headers, ...(await copying(victimKey)) } }, mine);
-      expect(stolen.status).toBe(expected);
-      if (expected === 403) await put(body.data, mine);
-      expect((await me.complete(body.data.uploadId)).status).toBe(200);
-      expect(await me.content('stolen.txt')).toEqual(mine);
-      const { objectKey: myKey } = await me.session(body.data.uploadId);
-      const bare = await place(myKey);
-      bare.search = '';
-      expect((await fetch(bare)).status).toBe(403);
-
-      const opened = await me.openMultipart(mine.length, { fileName: 'parts.txt' });
-      const id = opened.body.data.uploadId;
-      const { body: signing } = await me.call('POST', `/uploads/multipart/${id}/parts`, { partNumbers: [1] });
-      const [part] = signing.data.parts;
-      const sent = await put({ url: part.url, headers: { ...part.headers, ...(await copying(victimKey)) } }, mine);
-      expect(sent.status).toBe(expected);
-      if (expected === 200) {
-        const parts = [{ partNumber: 1, etag: String(sent.headers.get('etag')) }];
-        expect((await me.completeParts(id, parts)).status).toBe(200);
-        expect(await me.content('parts.txt')).toEqual(mine);
-      }
-
-      const over = { url: signed.url, headers: { ...signed.headers, ...(await copying(myKey)) } };
-      expect([403, 404]).toContain((await put(over, secret)).status);
-      expect(await victim.content('secret.txt')).toEqual(secret);
-    });
+    }
 
     it('that has expired gives its room back', async () => {
       const { uploadId } = await me.sent(CONTENT, { fileName: 'late.txt', expiresIn: 60 });
