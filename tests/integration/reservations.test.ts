@@ -176,6 +176,36 @@ describe('a reservation', () => {
     expect((await person.audit()).faults).toEqual([]);
   });
 
+  it('of no objects is for files that replace others', async () => {
+    const spaceId = await me.spaceId();
+    await me.complete((await me.sent(Buffer.from('old'), { fileName: 'a' })).uploadId);
+    await direct.world.database.prisma.space.update({ where: { id: spaceId }, data: { quotaObjects: 1n } });
+    const id = await reserve(10, 0);
+    expect((await me.presign(5, { fileName: 'b', reservationId: id })).body.error.code).toBe('QUOTA_EXCEEDED');
+    const fields = { fileName: 'a', conflict: 'replace', reservationId: id };
+    const { uploadId } = await me.sent(Buffer.from('newer'), fields);
+    expect((await me.complete(uploadId)).status).toBe(200);
+    expect(await me.audit()).toMatchObject({ usedBytes: 5, usedObjects: 1, reservedObjects: 0, faults: [] });
+  });
+
+  it('that is released while it is drawn on tells what was given back', async () => {
+    for (let round = 0; round < 6; round += 1) {
+      const id = await reserve(100, 2);
+      const [drawn, released] = await Promise.all([
+        me.presign(40, { fileName: `${round}`, reservationId: id }),
+        me.call('DELETE', `/reservations/${id}`),
+      ]);
+      const left = drawn.status === 201 ? { bytesLeft: 60, objectsLeft: 1 } : { bytesLeft: 100, objectsLeft: 2 };
+      expect(released.body.data.reservation).toMatchObject(left);
+      const entry = await direct.world.database.prisma.auditLog.findFirstOrThrow({
+        where: { subjectId: id, action: 'reservation.release' },
+      });
+      expect(entry.metadata).toEqual({ heldBytes: left.bytesLeft, heldObjects: left.objectsLeft });
+      if (drawn.status === 201) await me.call('DELETE', `/uploads/${drawn.body.data.uploadId}`);
+    }
+    expect(await me.audit()).toMatchObject({ reservedBytes: 0, reservedObjects: 0, faults: [] });
+  });
+
   it('is refused where there is no room, and recorded', async () => {
     const { body } = await me.call('POST', '/reservations', { bytes: 2 ** 30, objects: 1 });
     expect(body.error).toMatchObject({
@@ -184,7 +214,14 @@ describe('a reservation', () => {
     });
     const objects = await me.call('POST', '/reservations', { bytes: 0, objects: 101 });
     expect(objects.body.error.details).toMatchObject({ limit: 'objects', quota: 100, requested: 101 });
-    for (const fields of [{ bytes: -1 }, { objects: 0 }, { ttlSeconds: 59 }, { ttlSeconds: 86_401 }, { more: 1 }]) {
+    for (const fields of [
+      { bytes: -1 },
+      { objects: -1 },
+      { bytes: 0, objects: 0 },
+      { ttlSeconds: 59 },
+      { ttlSeconds: 86_401 },
+      { more: 1 },
+    ]) {
       const refused = await me.call('POST', '/reservations', { bytes: 1, objects: 1, ...fields });
       expect(refused.body.error.code).toBe('VALIDATION_FAILED');
     }

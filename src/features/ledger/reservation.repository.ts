@@ -88,12 +88,18 @@ export class ReservationRepository {
     return this.#database.query<SpaceReservation>(LIST, [spaceId, cursor ?? null, limit]);
   }
 
-  /** Gives back what was not drawn; uploads that have drawn go on. False where there is none such; the space is locked. */
-  async close(tx: Tx, spaceId: string, id: string): Promise<boolean> {
-    const closed = await tx.$queryRaw<unknown[]>`
-      SELECT ledger_reservation_close(r.id)::text FROM reservations r
+  /**
+   * Gives back what was not drawn; uploads that have drawn go on. It as it was then, or null where there is none such; the
+   * space is locked.
+   */
+  async close(tx: Tx, spaceId: string, id: string): Promise<SpaceReservation | null> {
+    const [closed] = await tx.$queryRaw<(SpaceReservation & { readonly closed: string })[]>`
+      SELECT r.id, r.bytes::float8 AS "bytes", r.objects::float8 AS "objects", r.held_bytes::float8 AS "heldBytes",
+             r.held_objects::float8 AS "heldObjects", r.created_at AS "createdAt", r.expires_at AS "expiresAt",
+             ledger_reservation_close(r.id)::text AS closed
+      FROM reservations r
       WHERE r.id = ${id}::uuid AND r.space_id = ${spaceId}::uuid AND r.expires_at > now()
         AND NOT EXISTS (SELECT 1 FROM share_links l WHERE l.reservation_id = r.id)`;
-    return closed.length === 1;
+    return closed ?? null;
   }
 }

@@ -33,7 +33,7 @@ export function presignRoutes(uploads: PresignService, spaces: SpaceService): Ro
       tag: TAG,
       summary: 'Upload a file straight to the store',
       description:
-        'Holds room and answers a signed PUT of exactly this length, type and, where given, SHA-256, which anybody may send who has it. It is a file once the upload is completed; until then, and until ten minutes behind the URL’s end, the room is held.',
+        'Holds room and answers a signed PUT of exactly this length and type, which anybody may send who has it. A SHA-256 is held to by the store where it can, which refuses another body, else at completion. It is a file once the upload is completed; until then, and until ten minutes behind the URL’s end, the room is held.',
       access: 'space:write',
       limit: 'upload',
       body: schemas.presignBody,

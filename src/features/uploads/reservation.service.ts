@@ -82,18 +82,20 @@ export class ReservationService {
   /** Gives back what was not drawn; uploads that have drawn go on. Answers it as it was. Errors: RESERVATION_NOT_FOUND. */
   async release({ space, actor, origin }: SpaceScope, id: string): Promise<SpaceReservation> {
     const { uow, reservations, audit } = this.#deps;
-    const found = await this.get(space.id, id);
-    await uow.run(async (tx) => {
+    if (!isId(id)) throw new AppError('RESERVATION_NOT_FOUND');
+    return uow.run(async (tx) => {
+      // What uploads draw or give back meanwhile waits.
       await reservations.lockSpace(tx, space.id);
-      if (!(await reservations.close(tx, space.id, id))) throw new AppError('RESERVATION_NOT_FOUND');
+      const released = await reservations.close(tx, space.id, id);
+      if (!released) throw new AppError('RESERVATION_NOT_FOUND');
       await audit.append(tx, {
         action: 'reservation.release',
         actor,
         origin,
         subject: { type: 'reservation', id },
-        metadata: { heldBytes: found.heldBytes, heldObjects: found.heldObjects },
+        metadata: { heldBytes: released.heldBytes, heldObjects: released.heldObjects },
       });
+      return released;
     });
-    return found;
   }
 }
