@@ -28,7 +28,8 @@ export class TombstoneService {
       const discarded = await this.#discardUploads(due);
       const whole = due.filter(({ objectKey }) => !discarded.failed.has(objectKey)).map(({ objectKey }) => objectKey);
       const outcomes = whole.length > 0 ? await store.deleteMany(whole) : [];
-      const gone = outcomes.filter(({ deleted }) => deleted).map(({ key }) => key);
+      const removed = new Set(outcomes.filter(({ deleted }) => deleted).map(({ key }) => key));
+      const gone = due.filter(({ objectKey }) => removed.has(objectKey));
       const failed = [
         ...Array.from(discarded.failed, ([key, reason]) => ({ key, reason })),
         ...outcomes.flatMap((outcome) => (outcome.deleted ? [] : [{ key: outcome.key, reason: outcome.reason }])),
