@@ -16,6 +16,7 @@ import { createDiskObjectStore } from './platform/object-store/disk-object-store
 import type { ObjectStore } from './platform/object-store/object-store.ts';
 import { createSignedObjectHandler } from './platform/object-store/signed-object-handler.ts';
 import { UrlSigner } from './platform/object-store/signed-urls.ts';
+import { prepareSpool } from './platform/object-store/spool.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
 /** What all uploads of the process together may hold in memory. */
@@ -53,6 +54,7 @@ export async function openInfrastructure(
     const database = new Database({ url: databaseUrl, maxConnections: config.databasePoolSize, log });
     closers.push(() => database.close());
     const budget = new ByteBudget(BUFFER_BYTES);
+    await prepareSpool(config.spoolDirectory);
     const sessions = new UploadSessionRepository(database);
     const urls = new UrlSigner(deriveKey(secrets.encryptionKey, 'object-url'), clock);
     const store = await openStore(config, { clock, budget, urls });
@@ -100,7 +102,7 @@ async function openStore(
   // Only where it is used: the AWS SDK takes some 30 MiB.
   const { createS3ObjectStore } = await import('./platform/object-store/s3-object-store.ts');
   const { kind: _kind, ...options } = config.objectStore;
-  return createS3ObjectStore({ ...options, clock, bufferBudget: budget });
+  return createS3ObjectStore({ ...options, clock, bufferBudget: budget, spoolDirectory: config.spoolDirectory });
 }
 
 /** Node gathers the failures of several addresses in an error without a message of its own. */

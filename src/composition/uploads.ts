@@ -12,8 +12,8 @@ import type { composeFiles } from './files.ts';
 
 /** Uploads that come by requests of their own. */
 export function composeUploads(basis: Basis, files: ReturnType<typeof composeFiles>) {
-  const { database, store, budget, clock, log } = basis;
-  const { ledger, sessionIngest, policy, refusals } = files;
+  const { config, database, store, budget, clock, log } = basis;
+  const { ledger, sessionIngest, policy, refusals, spaces } = files;
   const lockRows = new UploadLockRepository(database);
   const hashes = new RunningHashes();
   const tus = new TusService({
@@ -23,12 +23,12 @@ export function composeUploads(basis: Basis, files: ReturnType<typeof composeFil
     sessions: new UploadSessionRepository(database),
     lockRows,
     locks: new UploadLocks(lockRows, log),
-    transfer: new TusTransfer({ store, hashes, budget }),
+    transfer: new TusTransfer({ store, hashes, buffers: { budget, spoolDirectory: config.spoolDirectory } }),
     hashes,
     store,
     policy,
     clock,
     log,
   });
-  return { routes: tusRoutes(tus) };
+  return { routes: tusRoutes(tus, spaces) };
 }

@@ -150,6 +150,8 @@ export interface Config {
     readonly corsOrigins: readonly string[];
   };
   readonly dataDirectory: string;
+  /** For bytes on their way that memory has no room for. */
+  readonly spoolDirectory: string;
   readonly databaseUrl: string | undefined;
   /** Connections of this process at the most, beside four of the job queue. */
   readonly databasePoolSize: number;
@@ -225,6 +227,7 @@ export function loadConfig(variables: Record<string, string | undefined> = proce
       corsOrigins: env.CORS_ORIGINS,
     },
     dataDirectory,
+    spoolDirectory: resolve(dataDirectory, 'spool'),
     databaseUrl: env.DATABASE_URL,
     databasePoolSize: env.DATABASE_POOL_SIZE,
     secrets: { jwtSecret: env.JWT_SECRET, encryptionKey: env.ENCRYPTION_KEY },

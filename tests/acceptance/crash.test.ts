@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { type ClaimedKey, signUpAndGetKey } from '../support/client-accounts.ts';
@@ -96,4 +97,35 @@ test('kill -9 of the service and its database together loses nothing either', as
   }
   await hastenJobs(place);
   await expectClean(place, key, 60_000);
+});
+
+test('kill -9 during a signed PUT keeps nothing of it beside the file that it became', async () => {
+  const { place } = service;
+  const server = await place.start();
+  const key = await signUpAndGetKey({ place, baseUrl: server.baseUrl });
+  const content = randomBytes(2 * MIB);
+  const { data } = await key.client.post<{ uploadId: string; url: string; headers: Record<string, string> }>(
+    '/uploads/presign',
+    { fileName: 'cut.bin', size: content.length, contentType: 'application/octet-stream' },
+  );
+  const half = request(data.url, { method: 'PUT', headers: data.headers }).on('error', () => {});
+  half.write(content.subarray(0, MIB));
+  await eventually('a half temporary file', async () => (await place.temporaries()).length > 0, { everyMs: 5 });
+  await Promise.all(place.servers.filter(({ exited }) => !exited).map((one) => one.kill9()));
+  half.destroy();
+
+  const { baseUrl } = await place.start();
+  const client = key.client.at(baseUrl);
+  const { pathname, search } = new URL(data.url);
+  const { 'content-length': _, ...headers } = data.headers;
+  const sent = await fetch(new URL(pathname + search, baseUrl), { method: 'PUT', headers, body: content });
+  expect(sent.status).toBe(200);
+  expect((await client.post('/uploads/complete', { uploadId: data.uploadId })).status).toBe(200);
+  expect(await place.temporaries()).toHaveLength(1);
+  // The sweep comes a day after the end of the URL, and once in ten minutes: both are made to be now.
+  await place.query(`UPDATE upload_sessions SET expires_at = now() - interval '2 days'`);
+  await place.query(`DELETE FROM pgboss.job WHERE name = 'upload.session.purge'`);
+  await place.start();
+  await expectClean(place, key, 60_000);
+  expect((await client.bytes('cut.bin')).equals(content)).toBe(true);
 });

@@ -77,6 +77,18 @@ async function jobOf(fileId: string): Promise<ContentJobPayload> {
   return { spaceId, fileId, objectKey };
 }
 
+/** Of the jobs about one's contents, oldest first. */
+async function prioritiesOf(client: AssetClient): Promise<number[]> {
+  const found = await world.database.query<{ priority: number }>(
+    {
+      name: 'test_media_priorities',
+      text: `SELECT priority FROM pgboss.job WHERE name = 'media.process' AND data->>'spaceId' = $1 ORDER BY id`,
+    },
+    [await client.spaceId()],
+  );
+  return found.map(({ priority }) => priority);
+}
+
 async function ends(work: Promise<unknown>): Promise<string> {
   return work.then(
     () => 'done',
@@ -249,6 +261,39 @@ describe('a job that fails', () => {
     expect(await mine.objects()).toBe(1);
   });
 
+  it('is not asked for again, nor run for copies, where it was the file’s fault', async () => {
+    const id = await mine.put('a.jpg', (await photo()).subarray(0, 200));
+    expect(await ends(service().run(await jobOf(id)))).toBe('FinalJobError');
+    const { processing } = await mine.get(id);
+    const again = await mine.call('post', `/${id}/process`);
+    expect([again.status, again.body.error]).toEqual([
+      409,
+      expect.objectContaining({ code: 'CONFLICT', details: { error: processing.error } }),
+    ]);
+    expect(await mine.get(id)).toMatchObject({ processing });
+    const copied = await mine.storage('post', '/copy', { from: 'a.jpg', to: 'b.jpg' });
+    const copyId = copied.body.data.file.id;
+    expect(await mine.get(copyId)).toMatchObject({ processing });
+    expect((await mine.call('post', `/${copyId}/process`)).status).toBe(409);
+    expect(await prioritiesOf(mine)).toEqual([-1]);
+    // Another content is another matter.
+    await mine.put('a.jpg', await photo());
+    await service().run(await jobOf(id));
+    expect((await mine.get(id)).processing).toEqual({ state: 'DONE', error: null });
+    expect((await mine.call('post', `/${id}/process`)).status).toBe(202);
+  });
+
+  it('skips copies of what was skipped, which may be asked for again', async () => {
+    const id = await mine.put('a.mp4', await video());
+    await service({ path: '/nowhere' }).run(await jobOf(id));
+    const copied = await mine.storage('post', '/copy', { from: 'a.mp4', to: 'b.mp4' });
+    const copyId = copied.body.data.file.id;
+    expect((await mine.get(copyId)).processing).toEqual({ state: 'SKIPPED', error: 'ffmpeg is not installed' });
+    expect(await prioritiesOf(mine)).toEqual([-1]);
+    expect((await mine.call('post', `/${copyId}/process`)).body.data.asset.processing.state).toBe('PENDING');
+    expect(await prioritiesOf(mine)).toEqual([-1, -1]);
+  });
+
   it('skips what can’t be done here', async () => {
     const id = await mine.put('a.mp4', await video());
     await service({ path: '/nowhere' }).run(await jobOf(id));
@@ -306,6 +351,48 @@ describe('a job that fails', () => {
     expect((await readdir(folder)).filter((name) => name.startsWith('media-'))).toEqual([]);
     await service().run(job);
     expect(await mine.objects()).toBe(4);
+  });
+});
+
+describe('turns', () => {
+  it('are lower the more of a space waits, and its own', async () => {
+    const other = new AssetClient(world, await world.person());
+    const ids: string[] = [];
+    for (const name of ['a.jpg', 'b.jpg', 'c.jpg']) ids.push(await mine.put(name, await photo()));
+    await other.put('a.jpg', await photo());
+    await expect.poll(() => prioritiesOf(mine)).toEqual([-1, -2, -3]);
+    await expect.poll(() => prioritiesOf(other)).toEqual([-1]);
+    for (const id of ids) await service().run(await jobOf(id));
+    await mine.put('d.jpg', await photo());
+    await expect.poll(() => prioritiesOf(mine)).toEqual([-1, -2, -3, -1]);
+    await mine.call('post', `/${ids[0]}/process`).expect(202);
+    expect(await prioritiesOf(mine)).toEqual([-1, -2, -3, -1, -2]);
+  });
+
+  it('count no further than to a hundred, and not the whole space', async () => {
+    const spaceId = await mine.spaceId();
+    await world.database.query(
+      {
+        name: 'test_many_media',
+        text: `INSERT INTO file_media (object_key, space_id, file_id, state)
+          SELECT $1 || '/' || n, $1::uuid, $1::uuid, CASE WHEN n <= 150 THEN 'PENDING' ELSE 'DONE' END FROM generate_series(1, 5000) n`,
+      },
+      [spaceId],
+    );
+    const [plan] = await world.database.query<{ 'QUERY PLAN': unknown }>(
+      {
+        name: 'test_turn_plan',
+        text: `EXPLAIN (FORMAT JSON) SELECT 1 FROM file_media WHERE space_id = '${spaceId}' AND state = 'PENDING' LIMIT 100`,
+      },
+      [],
+    );
+    expect(JSON.stringify(plan)).toContain('file_media_pending_of_space');
+    await mine.put('a.jpg', await photo());
+    await expect.poll(() => prioritiesOf(mine)).toEqual([-100]);
+    await world.database.query(
+      { name: 'test_no_media', text: `DELETE FROM file_media WHERE object_key LIKE $1 || '/%'` },
+      [spaceId],
+    );
   });
 });
 

@@ -403,16 +403,22 @@ function contract(open: () => Promise<StoreUnderTest>): void {
       await expectNothingLeft();
     });
 
-    it('discards object and open uploads of a key, and of no other', async () => {
+    it('discards open uploads of some keys, and of no other, and no object', async () => {
       const store = await fresh();
       await store.put(keyOf('a'), Buffer.from('x'), { contentType });
       await store.put(keyOf('ab'), Buffer.from('x'), { contentType });
       const mine = await store.createMultipart(keyOf('a'), { contentType });
       await store.uploadPart(keyOf('a'), mine.uploadId, { partNumber: 1, body: Buffer.from('x'), sizeBytes: 1 });
       const other = await store.createMultipart(keyOf('ab'), { contentType });
-      await store.discard(keyOf('a'));
-      await store.discard(keyOf('a'));
-      expect(await keysBelow(keyOf(''))).toEqual([keyOf('ab')]);
+      const keys = ['b', 'a', 'a', 'none'].map(keyOf);
+      await store.createMultipart(keyOf('b'), { contentType });
+      await store.createMultipart(keyOf('b'), { contentType });
+      for (const _ of [1, 2]) {
+        const outcomes = await store.discardTemporary(keys);
+        expect(outcomes).toEqual(keys.map((key) => ({ key, deleted: true })));
+      }
+      expect(await store.discardTemporary([])).toEqual([]);
+      expect(await keysBelow(keyOf(''))).toEqual([keyOf('a'), keyOf('ab')]);
       await expect(store.listParts(keyOf('a'), mine.uploadId)).rejects.toThrow(MultipartNotFoundError);
       expect(await store.listParts(keyOf('ab'), other.uploadId)).toEqual([]);
       await store.abortMultipart(keyOf('ab'), other.uploadId);

@@ -240,7 +240,7 @@ describe('while it is made', () => {
       // As the job does later.
       for await (const { key } of store.list((await scope()).space.prefix)) {
         if (!(await world.database.prisma.file.count({ where: { objectKey: key, deletedAt: null } })))
-          await store.discard(key);
+          await store.deleteMany([key]);
       }
     });
     const { body } = await zips.open(await scope(), { prefix: 'w/' }, ANYONE);
@@ -284,7 +284,7 @@ describe('while it is made', () => {
     for (const path of ['h/1', 'h/2']) await put(me, path, BIG);
     const { id: spaceId } = await spaceOf(me);
     const lost = await world.database.prisma.file.findFirstOrThrow({ where: { spaceId, path: 'h/2' } });
-    await site.accounts.infrastructure.store.discard(lost.objectKey);
+    await site.accounts.infrastructure.store.deleteMany([lost.objectKey]);
     await expect(zip({ prefix: 'h/' })).rejects.toThrow('aborted');
     const reply = await zip({ fileNames: ['h/2'] });
     expect([reply.status, reply.body.error.code]).toEqual([500, 'INTERNAL']);

@@ -78,9 +78,12 @@ describe('purging', () => {
     await bury(['apikeys/B/poisoned', 'apikeys/B/interrupted'], 'upload');
     const stubborn: ObjectStore = {
       ...disk.store,
-      discard: async (key) => {
-        if (key.endsWith('poisoned')) throw new Error('no permission to list parts');
-      },
+      discardTemporary: async (keys) =>
+        keys.map((key) =>
+          key.endsWith('poisoned')
+            ? { key, deleted: false, reason: 'no permission to list parts' }
+            : { key, deleted: true },
+        ),
       deleteMany: async (batch) =>
         batch.map((key) =>
           key.endsWith('/3') ? { key, deleted: false, reason: 'AccessDenied' } : { key, deleted: true },

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { StoreUnavailableError } from '../../src/platform/object-store/errors.ts';
@@ -88,6 +90,11 @@ for (const [title, site] of Object.entries(sites)) {
       const audit = await me.audit();
       expect(audit).toMatchObject({ usedObjects: files, reservedBytes: 0, reservedObjects: 0, uploads: 0, faults: [] });
       expect(await me.stored()).toHaveLength(files);
+      expect(await temporaries()).toBe(0);
+    }
+
+    function temporaries(): Promise<number> {
+      return (direct.store as ObjectStore & { countTemporary(): Promise<number> }).countTemporary();
     }
 
     it('of completions end in one file, in one process and in two', async () => {
@@ -115,6 +122,24 @@ for (const [title, site] of Object.entries(sites)) {
       expect(codes([...replies, again])).toEqual(Array(5).fill('200'));
       await expectSettled(1);
       expect((await me.content('a.bin')).equals(content)).toBe(true);
+    });
+
+    it('of completions with the right parts and with wrong ones end each by its own', async () => {
+      const content = Buffer.alloc(6 * MIB, 'w');
+      for (const isWrongFirst of [true, false, true, false]) {
+        const { body } = await me.openMultipart(content.length, { conflict: 'replace' });
+        const { uploadId } = body.data;
+        const parts = await me.sendParts(uploadId, content, [1, 2]);
+        const wrong = parts.map(({ partNumber }) => ({ partNumber, etag: '0'.repeat(32) }));
+        const asked = isWrongFirst ? [wrong, parts, wrong, parts] : [parts, wrong, parts, wrong];
+        const replies = await Promise.all(asked.map((named) => me.completeParts(uploadId, named)));
+        for (const [index, { status, body: reply }] of replies.entries()) {
+          // Once there is a file, that is the answer, whatever parts are named.
+          if (asked[index] === wrong && status !== 200) expect(reply.error.code).toBe('UPLOAD_INCOMPLETE');
+          else expect(status).toBe(200);
+        }
+      }
+      await expectSettled(1);
     });
 
     it('of completion and abortion have one winner', async () => {
@@ -228,12 +253,42 @@ for (const [title, site] of Object.entries(sites)) {
       await expectSettled(1);
     });
 
+    it('what was cut short under a key that a file names goes with its session, and the file stays', async () => {
+      const { uploadId } = await me.sent(CONTENT, { fileName: 'cut.txt' });
+      const { objectKey } = await me.session(uploadId);
+      // As a PUT leaves it whose process was killed; on S3 as an upload that is open.
+      await direct.store.createMultipart(objectKey, { contentType: 'text/plain' });
+      expect((await me.complete(uploadId)).status).toBe(200);
+      await me.sweep();
+      // A staged object's key is of no file, and its tombstone has seen to it.
+      expect(await temporaries()).toBe(title.includes('staged') ? 0 : 1);
+      await me.age(uploadId, 2 * 24 * 3600);
+      await direct.site.accounts.composition.uploads.purge(new AbortController().signal);
+      await expectSettled(1);
+      expect(await me.content('cut.txt')).toEqual(CONTENT);
+    });
+
+    it('a completion of parts that was killed while it removed them is finished by the next', async () => {
+      if (direct.store.kind !== 'disk') return;
+      const content = Buffer.alloc(6 * MIB, 'k');
+      const { body } = await me.openMultipart(content.length);
+      const parts = await me.sendParts(body.data.uploadId, content, [1, 2]);
+      dies = { step: 'get', when: 'before' };
+      expect((await me.completeParts(body.data.uploadId, parts)).status).toBe(503);
+      const { objectKey, storeUploadId } = await me.session(body.data.uploadId);
+      const hash = createHash('sha256').update(objectKey).digest('hex');
+      const ended = join(direct.dataDirectory, `objects/.tmp/${hash}.${storeUploadId}.ended`);
+      await mkdir(ended);
+      await writeFile(join(ended, '1'), 'part');
+      expect((await me.completeParts(body.data.uploadId, parts)).status).toBe(200);
+      await expectSettled(1);
+    });
+
     it.each(['before', 'after'] as const)('opening parts that died (%s) leaves nothing', async (when) => {
       dies = { step: 'createMultipart', when };
       expect((await me.openMultipart(100)).body.error.code).toBe('DEPENDENCY_UNAVAILABLE');
       expect(await me.audit()).toMatchObject({ reservedBytes: 0, faults: [] });
       await expectSettled(0);
-      expect(await (direct.store as ObjectStore & { countTemporary(): Promise<number> }).countTemporary()).toBe(0);
     });
 
     it('opening parts that was given up meanwhile leaves nothing', async () => {
@@ -249,7 +304,6 @@ for (const [title, site] of Object.entries(sites)) {
       };
       expect((await me.openMultipart(100)).body.error.code).toBe('CONFLICT');
       await expectSettled(0);
-      expect(await (direct.store as ObjectStore & { countTemporary(): Promise<number> }).countTemporary()).toBe(0);
     });
 
     it('parts that the store has given up by itself end the upload', async () => {

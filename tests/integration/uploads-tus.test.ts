@@ -1,11 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import supertest from 'supertest';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newId } from '../../src/platform/crypto/random.ts';
+import { MultipartNotFoundError } from '../../src/platform/object-store/errors.ts';
 import { type Site, startAccounts } from '../support/accounts.ts';
 import { SpaceClient } from '../support/space-client.ts';
 import { OFFSET_STREAM, TUS, TusActor } from '../support/tus-actor.ts';
+import { TusSender } from '../support/tus-sender.ts';
 import { codeOf, type Key, World } from '../support/world.ts';
 
 const DAY_SECONDS = 24 * 3600;
@@ -39,6 +44,14 @@ async function leaveBytes(id: string, bytes: Buffer, { completed = false, on = s
   await store.append(objectKey, uploadId, { offset: 0, body: Readable.from([bytes], { objectMode: false }) });
   if (completed) await store.completeAppend(objectKey, uploadId, bytes.length);
   await database.prisma.uploadSession.update({ where: { id }, data: { storeUploadId: uploadId } });
+}
+
+/** The app where a `TusSender` reaches it. */
+async function listening(): Promise<{ readonly url: string; readonly close: () => void }> {
+  const server = createServer(world.app as RequestListener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, close: () => void server.close() };
 }
 
 describe('an upload', () => {
@@ -317,6 +330,17 @@ describe('the quota', () => {
     expect(await space.audited()).toMatchObject({ reservedBytes: 0, uploads: 0 });
   });
 
+  it('is told as it is after the request', async () => {
+    const created = await tus.create(10, { filename: 'x' });
+    const bytesLeft = Number(created.headers['x-quota-bytes-remaining']);
+    expect(created.headers['x-quota-objects-remaining']).toBe('99');
+    const gone = await tus.terminate(String(created.headers['location']).split('/').at(-1) ?? '');
+    expect(gone.headers).toMatchObject({
+      'x-quota-objects-remaining': '100',
+      'x-quota-bytes-remaining': String(bytesLeft + 10),
+    });
+  });
+
   it('is free again when an upload is given up', async () => {
     const id = await tus.begin(10, 'x');
     await tus.patch(id, 0, Buffer.from('01234'));
@@ -357,6 +381,50 @@ describe('the quota', () => {
     expect(Date.parse(String(reply.headers['upload-expires']))).toBeGreaterThan(Date.now() + 3_600_000);
     const { expiresAt } = await world.database.prisma.uploadSession.findUniqueOrThrow({ where: { id } });
     expect(expiresAt.getTime()).toBeGreaterThan(Date.now() + 3_600_000);
+  });
+});
+
+describe('an upload that ends while its bytes come in', () => {
+  it.each([
+    ['is told so by the request, which stops', false],
+    ['is put off before the first byte', true],
+  ] as const)('%s', async (_what, isSoon) => {
+    const { prisma } = world.database;
+    const id = await tus.begin(10, 'x');
+    const soon = new Date(Date.now() + 60_000);
+    await prisma.uploadSession.update({ where: { id }, data: { expiresAt: soon } });
+    const { url, close } = await listening();
+    const headers = { ...key.headers, 'Upload-Offset': '0', 'Content-Length': '10' };
+    const sender = new TusSender('PATCH', `${url}/api/uploads/tus/${id}`, headers);
+    await sender.write(Buffer.from('01234'));
+    const session = () => prisma.uploadSession.findUniqueOrThrow({ where: { id } });
+    await expect.poll(async () => (await session()).expiresAt.getTime()).toBeGreaterThan(Date.now() + 3_600_000);
+    if (!isSoon) {
+      await prisma.upload.update({ where: { id }, data: { leaseExpiresAt: new Date(Date.now() - 1000) } });
+      await site.accounts.composition.ledger.expireOverdue();
+      // Without a further byte.
+      expect((await sender.answer).code).toBe('UPLOAD_NOT_FOUND');
+      expect(await space.audited()).toMatchObject({ reservedBytes: 0, uploads: 0 });
+    } else {
+      expect((await sender.end(Buffer.from('56789'))).status).toBe(204);
+      expect(await space.content('x')).toBe('0123456789');
+    }
+    close();
+  });
+});
+
+describe('a death between what the store and what the row knows', () => {
+  it('leaves nothing in the store that nobody names', async () => {
+    const { store } = site.accounts.infrastructure;
+    const id = await tus.begin(5, 'x');
+    const { prisma } = world.database;
+    const { objectKey } = await prisma.uploadSession.findUniqueOrThrow({ where: { id } });
+    const { uploadId } = await store.createAppend(objectKey, { contentType: 'text/plain' });
+    await prisma.uploadSession.update({ where: { id }, data: { storeUploadId: 'begun' } });
+    expect((await tus.head(id)).headers['upload-offset']).toBe('0');
+    expect((await tus.patch(id, 0, Buffer.from('hello'))).status).toBe(204);
+    expect(await space.content('x')).toBe('hello');
+    await expect(store.appendedBytes(objectKey, uploadId)).rejects.toThrow(MultipartNotFoundError);
   });
 });
 
@@ -429,6 +497,27 @@ describe('what is refused', () => {
       const reply = await tus.patch(id, 0, Buffer.from('x'), { 'Upload-Offset': offset });
       expect(codeOf(reply)).toBe('VALIDATION_FAILED');
     }
+  });
+
+  it('is more for an upload that has all its bytes', async () => {
+    const id = await tus.begin(5, 'x');
+    await leaveBytes(id, Buffer.from('hello'));
+    const more = () => tus.patch(id, 5, Buffer.from('!'));
+    const wrong = () => tus.patch(id, 5, Buffer.alloc(0), { 'Upload-Checksum': sha1(Buffer.from('other')) });
+    const { url, close } = await listening();
+    const chunked = async () => {
+      const sender = new TusSender('PATCH', `${url}/api/uploads/tus/${id}`, { ...key.headers, 'Upload-Offset': '5' });
+      await sender.write(Buffer.from('!'));
+      return (await sender.end()).code;
+    };
+    for (const isFile of [false, true]) {
+      expect([codeOf(await more()), await chunked()]).toEqual(['BODY_TOO_LARGE', 'BODY_TOO_LARGE']);
+      expect(codeOf(await wrong())).toBe('UPLOAD_CHECKSUM_MISMATCH');
+      const right = { 'Upload-Checksum': sha1(Buffer.alloc(0)) };
+      if (!isFile) expect((await tus.patch(id, 5, Buffer.alloc(0), right)).headers['x-file-id']).toBeDefined();
+    }
+    expect((await tus.patch(id, 5, Buffer.alloc(0))).status).toBe(204);
+    close();
   });
 
   it('is more than was announced', async () => {

@@ -33,6 +33,7 @@ export interface DirectSite {
   readonly world: World;
   readonly store: ObjectStore;
   readonly origin: string;
+  readonly dataDirectory: string;
   /** Another process on the same database, folder or bucket. */
   startAnother(): Promise<{ readonly accounts: Accounts; readonly origin: string }>;
   stop(): Promise<void>;
@@ -62,6 +63,7 @@ export async function startDirectSite(
     world: new World(site.accounts),
     store: site.accounts.infrastructure.store,
     origin: await serve(site.accounts),
+    dataDirectory,
     startAnother: async () => {
       const accounts = await site.startAnother();
       return { accounts, origin: await serve(accounts) };

@@ -25,8 +25,8 @@ export class TusSender {
     if (!this.request.write(bytes)) await once(this.request, 'drain');
   }
 
-  end(): Promise<SenderAnswer> {
-    this.request.end();
+  end(bytes?: Buffer): Promise<SenderAnswer> {
+    this.request.end(bytes);
     return this.answer;
   }
 

@@ -46,6 +46,7 @@ CREATE TABLE "file_media" (
     "file_id" UUID NOT NULL,
     "state" TEXT NOT NULL DEFAULT 'PENDING',
     "error" TEXT,
+    "is_final" BOOLEAN NOT NULL DEFAULT false,
     "metadata" JSONB NOT NULL DEFAULT '{}',
     "search_text" TEXT NOT NULL DEFAULT '',
     "thumbnails" JSONB NOT NULL DEFAULT '{}',
@@ -59,6 +60,7 @@ CREATE TABLE "job_outbox" (
     "id" UUID NOT NULL,
     "job" TEXT NOT NULL,
     "payload" JSONB NOT NULL,
+    "priority" INTEGER NOT NULL DEFAULT 0,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "job_outbox_pkey" PRIMARY KEY ("id")
@@ -71,10 +73,16 @@ CREATE UNIQUE INDEX "upload_sessions_object_key_key" ON "upload_sessions"("objec
 CREATE INDEX "upload_sessions_space_id_id_idx" ON "upload_sessions"("space_id", "id");
 
 -- CreateIndex
+CREATE INDEX "upload_sessions_space_id_state_id_idx" ON "upload_sessions"("space_id", "state", "id");
+
+-- CreateIndex
 CREATE INDEX "upload_sessions_expires_at_idx" ON "upload_sessions"("expires_at");
 
 -- CreateIndex
 CREATE INDEX "file_media_space_id_idx" ON "file_media"("space_id");
+
+-- CreateIndex
+CREATE INDEX "file_media_pending_of_space" ON "file_media"("space_id") WHERE (state = 'PENDING');
 
 -- CreateIndex
 CREATE INDEX "upload_sessions_open" ON "upload_sessions"("space_id", "kind") WHERE (state = 'OPEN');
@@ -124,7 +132,11 @@ DECLARE
 BEGIN
   PERFORM 1 FROM spaces WHERE id = p_space_id FOR NO KEY UPDATE;
   -- What is overdue is no longer open.
-  IF p_max_open IS NOT NULL AND p_max_open <= (SELECT count(*) FROM upload_sessions WHERE space_id = p_space_id AND kind = v_kind AND state = 'OPEN' AND expires_at > now()) THEN
+  IF p_max_open IS NOT NULL AND p_max_open <= (
+    SELECT count(*) FROM (
+      SELECT 1 FROM upload_sessions WHERE space_id = p_space_id AND kind = v_kind AND state = 'OPEN' AND expires_at > now() LIMIT p_max_open
+    ) o
+  ) THEN
     outcome := 'crowded';
     RETURN NEXT;
     RETURN;
@@ -179,9 +191,9 @@ BEGIN
   RETURN 'aborted';
 END $$;
 
--- Forgets sessions that ended long ago. A signed URL may have been used until after its session's end: what it left and
--- nothing names goes now. Answers how many.
-CREATE FUNCTION upload_sessions_purge(p_ended_for interval, p_limit integer) RETURNS bigint
+-- Forgets these sessions, which ended long ago. A signed URL may have been used until after its session's end: what it left
+-- and nothing names goes now. Answers how many.
+CREATE FUNCTION upload_sessions_purge(p_ids uuid[]) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
   v_session record;
@@ -189,7 +201,7 @@ DECLARE
 BEGIN
   FOR v_session IN
     DELETE FROM upload_sessions WHERE id IN (
-      SELECT id FROM upload_sessions WHERE expires_at < now() - p_ended_for AND state <> 'OPEN' ORDER BY expires_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+      SELECT id FROM upload_sessions WHERE id = ANY(p_ids) AND state <> 'OPEN' FOR UPDATE SKIP LOCKED
     ) RETURNING object_key
   LOOP
     PERFORM ledger_bury_late(v_session.object_key);
@@ -206,11 +218,17 @@ BEGIN
   RETURN FOUND;
 END $$;
 
+-- Of a job about one of a space's contents: spaces take turns, and whoever has little waiting goes first. Bounded, as is its cost.
+CREATE FUNCTION media_priority(p_space_id uuid) RETURNS integer
+LANGUAGE sql STABLE AS $$
+  SELECT -count(*)::integer FROM (SELECT 1 FROM file_media WHERE space_id = p_space_id AND state = 'PENDING' LIMIT 100) waiting
+$$;
+
 -- Commit and versions, with what contents carry now -------------------------------------------------------------------
 
 -- Besides what ..000500 says, of each of p_items: sha256 may be null; final_key? (the object that the staged one was copied to, by
 -- an intent in the tombstones), status? (READY unless told), media? (thumbnails or metadata are to be made), jobs? ([{ id, name }]),
--- idempotency_id?, idempotency_attempt?
+-- copied_from? (another content that this is a copy of), idempotency_id?, idempotency_attempt?
 CREATE OR REPLACE FUNCTION ledger_commit_files(p_space_id uuid, p_items jsonb)
 RETURNS TABLE (
   upload_id uuid, outcome text, file_id uuid, path text, replaced boolean, tags text[],
@@ -232,6 +250,7 @@ DECLARE
   v_version_bytes bigint;
   v_fits boolean;
   v_key text;
+  v_known file_media%ROWTYPE;
 BEGIN
   -- The row is locked, so the counters are ours until the end: they are reckoned here and written once for the batch.
   SELECT s.* INTO v_space FROM spaces s WHERE s.id = p_space_id FOR NO KEY UPDATE;
@@ -252,7 +271,7 @@ BEGIN
            etag text, content_type text, category text, extension text, tags text[], reason text, action text, actor_type text,
            actor_id uuid, access_key_id text, ip text, user_agent text, request_id text, metadata jsonb, path text,
            folder_id uuid, replaces uuid, final_key text, status text, media boolean, jobs jsonb,
-           idempotency_id uuid, idempotency_attempt integer)
+           copied_from text, idempotency_id uuid, idempotency_attempt integer)
   LOOP
     upload_id := v_item.upload_id;
     file_id := v_item.file_id;
@@ -260,6 +279,7 @@ BEGIN
     uploaded_at := now()::timestamptz(3);
     tags := coalesce(v_item.tags, '{}');
     v_old := NULL;
+    v_known := NULL;
     v_version_bytes := 0;
 
     DELETE FROM uploads u WHERE u.id = v_item.upload_id AND u.space_id = p_space_id RETURNING u.* INTO v_upload;
@@ -392,12 +412,18 @@ BEGIN
             ledger_commit_files.file_id::text, v_item.ip, v_item.user_agent, v_item.request_id,
             jsonb_build_object('fileName', path, 'sizeBytes', v_item.size_bytes, 'replaced', replaced) || coalesce(v_item.metadata, '{}'));
     IF v_item.media THEN
-      INSERT INTO file_media (object_key, space_id, file_id) VALUES (v_key, p_space_id, ledger_commit_files.file_id);
+      -- What nothing could be made of is nothing as a copy, too.
+      IF v_item.copied_from IS NOT NULL THEN
+        SELECT m.* INTO v_known FROM file_media m WHERE m.object_key = v_item.copied_from AND (m.state = 'SKIPPED' OR m.is_final);
+      END IF;
+      INSERT INTO file_media (object_key, space_id, file_id, state, error, is_final)
+      VALUES (v_key, p_space_id, ledger_commit_files.file_id, coalesce(v_known.state, 'PENDING'), v_known.error, coalesce(v_known.is_final, false));
     END IF;
     IF v_item.jobs IS NOT NULL THEN
-      INSERT INTO job_outbox (id, job, payload)
-      SELECT j.id, j.name, jsonb_build_object('spaceId', p_space_id, 'fileId', ledger_commit_files.file_id, 'objectKey', v_key)
-      FROM jsonb_to_recordset(v_item.jobs) AS j(id uuid, name text);
+      INSERT INTO job_outbox (id, job, payload, priority)
+      SELECT j.id, j.name, jsonb_build_object('spaceId', p_space_id, 'fileId', ledger_commit_files.file_id, 'objectKey', v_key),
+             CASE j.name WHEN 'media.process' THEN media_priority(p_space_id) ELSE 0 END
+      FROM jsonb_to_recordset(v_item.jobs) AS j(id uuid, name text) WHERE j.name <> 'media.process' OR v_known.state IS NULL;
     END IF;
     IF v_upload.has_session THEN
       UPDATE upload_sessions SET state = 'COMPLETED', file_id = ledger_commit_files.file_id, completed_at = now() WHERE id = v_upload.id;
@@ -500,8 +526,9 @@ BEGIN
     UPDATE file_media SET state = 'SKIPPED', error = 'quarantined', updated_at = now() WHERE object_key = p_object_key;
     PERFORM ledger_audit(p_audit, 'file.quarantine', 'file', v_file_id, jsonb_strip_nulls(jsonb_build_object('fileName', v_path, 'reason', p_reason)));
   ELSIF v_was = 'PROCESSING' AND p_verdict = 'clean' THEN
-    INSERT INTO job_outbox (id, job, payload)
-    SELECT p_media_job_id, 'media.process', jsonb_build_object('spaceId', p_space_id, 'fileId', v_file_id, 'objectKey', p_object_key)
+    INSERT INTO job_outbox (id, job, payload, priority)
+    SELECT p_media_job_id, 'media.process', jsonb_build_object('spaceId', p_space_id, 'fileId', v_file_id, 'objectKey', p_object_key),
+           media_priority(p_space_id)
     FROM file_media m WHERE m.object_key = p_object_key AND m.state = 'PENDING';
   END IF;
   RETURN true;
@@ -537,7 +564,7 @@ BEGIN
   SELECT t.value->>'key', 'file', now() FROM jsonb_each(v_before) t WHERE NOT t.value->>'key' = ANY(v_keys)
   ON CONFLICT (object_key) DO UPDATE SET due_at = now();
   UPDATE file_media
-  SET state = p_state, error = p_error, metadata = p_metadata, search_text = p_search_text, thumbnails = p_thumbnails, updated_at = now()
+  SET state = p_state, error = p_error, is_final = false, metadata = p_metadata, search_text = p_search_text, thumbnails = p_thumbnails, updated_at = now()
   WHERE object_key = p_object_key;
   UPDATE files SET has_thumbnails = (p_thumbnails <> '{}')
   WHERE object_key = p_object_key AND space_id = p_space_id AND has_thumbnails <> (p_thumbnails <> '{}');

@@ -1,6 +1,6 @@
 export { AccessRepository } from './access.repository.ts';
 export { AccessService } from './access.service.ts';
-export { assertMay } from './permission.ts';
+export { assertMay, may } from './permission.ts';
 export {
   type Access,
   type Credentials,

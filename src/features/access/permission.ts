@@ -8,9 +8,14 @@ export function assertPermissions(key: KeyPrincipal, access: Access): void {
   for (const permission of PERMISSIONS) if (named.includes(permission)) assertMay(key, permission);
 }
 
-/** For what depends on the request, not on the route alone; a user may all. Errors: PERMISSION_MISSING. */
+/** A user may all. */
+export function may(principal: Principal, permission: Permission): boolean {
+  return principal.kind === 'user' || principal.permissions.includes(permission);
+}
+
+/** For what depends on the request, not on the route alone. Errors: PERMISSION_MISSING. */
 export function assertMay(principal: Principal, permission: Permission): void {
-  if (principal.kind === 'user' || principal.permissions.includes(permission)) return;
+  if (may(principal, permission)) return;
   throw new AppError('PERMISSION_MISSING', {
     message: `The API key lacks the permission "${permission}"`,
     details: { permission },

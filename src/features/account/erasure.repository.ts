@@ -166,13 +166,15 @@ export class ErasureRepository {
     const keys = await tx.apiKey.deleteMany({ where: { userId } });
     await tx.usageEntry.deleteMany({ where: { spaceId } });
     await tx.idempotencyKey.deleteMany({ where: { userId } });
-    // A URL that was signed for a PUT may be used until it ends: what it leaves goes after that. What waits to be removed of a
-    // file is not put off for it.
+    // A URL that was signed for a PUT may be used until it ends: what it leaves goes after that; what one that has ended has
+    // left, which the purge of its session would have found, an hour from now, when a PUT that it let begin is over. What
+    // waits to be removed of a file is not put off for it, and goes with what PUTs that were cut short have left.
     await tx.$executeRaw`
       INSERT INTO object_tombstones (object_key, origin, due_at)
-      SELECT object_key, 'upload', expires_at + interval '1 hour' FROM upload_sessions
-      WHERE space_id = ANY(${locked.map(({ id }) => id)}::uuid[]) AND expires_at > now() AND kind = 'presign'
-      ON CONFLICT (object_key) DO UPDATE SET due_at = excluded.due_at WHERE object_tombstones.origin = 'upload'`;
+      SELECT object_key, 'upload', greatest(expires_at, now()) + interval '1 hour' FROM upload_sessions
+      WHERE space_id = ANY(${locked.map(({ id }) => id)}::uuid[]) AND kind = 'presign'
+      ON CONFLICT (object_key) DO UPDATE SET origin = 'upload',
+        due_at = CASE object_tombstones.origin WHEN 'upload' THEN excluded.due_at ELSE object_tombstones.due_at END`;
     const spaces = await tx.space.deleteMany({ where: { ownerId: userId } });
     if (user.photo_key !== null) {
       await tx.$executeRaw`

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { pageMeta } from '../../http/paging.ts';
+import type { RequestContext } from '../../http/request-context.ts';
 import { accepted, ok, type Route, route } from '../../http/route.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
-import { assertMay } from '../access/index.ts';
+import { assertMay, may, type Principal } from '../access/index.ts';
 import { scopeOf } from '../ledger/index.ts';
 import {
   CONTENT_ERRORS,
@@ -21,6 +22,7 @@ import {
 import { presentAsset } from './asset.presenter.ts';
 import * as schemas from './asset.schemas.ts';
 import type { AssetService } from './asset.service.ts';
+import type { AssetView } from './asset.ts';
 
 const TAG = 'Assets';
 const data = z.object({ asset: schemas.asset });
@@ -43,7 +45,7 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
       tag: TAG,
       summary: 'List assets',
       description:
-        'A page of the space’s files, newest first, with thumbnails and metadata. A filtered page may be short, even empty, while `nextCursor` leads on.',
+        'A page of the space’s files, newest first, with thumbnails and metadata; a key without the permission `read` gets neither, and `search` finds names only. A filtered page may be short, even empty, while `nextCursor` leads on.',
       access: 'space:list',
       query: schemas.listQuery,
       success: {
@@ -56,7 +58,7 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
       },
       errors: ['DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, query, context }) => {
-        const page = await assets.list(principal.space.id, query, context.publicOrigin);
+        const page = await assets.list(principal.space.id, query, viewOf(principal, context));
         const isFiltered = [query.status, query.category, query.search, query.tag].some((value) => value !== undefined);
         const total = isFiltered ? {} : { total: livingFiles(principal.space) };
         const meta = { nextCursor: page.nextCursor, limit: query.limit, ...total };
@@ -75,7 +77,7 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
       success: { 200: { description: 'The asset', data, example } },
       errors: ['FILE_NOT_FOUND', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context }) => {
-        const asset = await assets.get(principal.space.id, params.id, context.publicOrigin);
+        const asset = await assets.get(principal.space.id, params.id, viewOf(principal, context));
         return ok('Asset', { asset: presentAsset(asset) });
       },
     }),
@@ -86,7 +88,7 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
       tag: TAG,
       summary: 'Rename, move or tag an asset',
       description:
-        'As `changeFile`, by id. No bytes are copied, and thumbnails stay. A key needs the permission `delete` as well to replace the file that has the new name.',
+        'As `changeFile`, by id. No bytes are copied, and thumbnails stay; a key without the permission `read` is not shown them. A key needs the permission `delete` as well to replace the file that has the new name.',
       access: 'space:write',
       params: schemas.assetParams,
       body: changeBody,
@@ -95,8 +97,8 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
       errors: ['FILE_NOT_FOUND', 'FILE_EXISTS', 'FILE_TYPE_NOT_ALLOWED', 'CONFLICT', 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, body, context, res }) => {
         if (body.conflict === 'replace') assertMay(principal, 'delete');
-        const { publicOrigin } = context;
-        const asset = await assets.change(scopeOf(principal, context), params.id, { ...body, publicOrigin });
+        const view = viewOf(principal, context);
+        const asset = await assets.change(scopeOf(principal, context), params.id, { input: body, view });
         if (body.conflict === 'replace') await freshUsage(spaces, { principal, res });
         return ok('Asset changed', { asset: presentAsset(asset) });
       },
@@ -164,7 +166,7 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
       tag: TAG,
       summary: 'Process an asset once more',
       description:
-        'Has thumbnails and metadata made of the present content: of files that were there before this server made any, and after a failure that was not the file’s. What is there of it is shown until then; while it waits already, nothing more happens.',
+        'Has thumbnails and metadata made of the present content: of files that were there before this server made any, and after a failure that was not the file’s; after one that was, it is 409 CONFLICT until the file has another content. Spaces take turns: whoever has little waiting goes first. What is there of it is shown until then; while it waits already, nothing more happens.',
       access: 'space:write',
       limit: 'upload',
       params: schemas.assetParams,
@@ -175,11 +177,15 @@ export function assetRoutes({ assets, reading, spaces, clock }: AssetRouteDepend
           example: { asset: { ...schemas.EXAMPLE_ASSET, processing: { state: 'PENDING', error: null } } },
         },
       },
-      errors: ['FILE_NOT_FOUND', 'FILE_TYPE_NOT_ALLOWED', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
+      errors: ['FILE_NOT_FOUND', 'FILE_TYPE_NOT_ALLOWED', 'CONFLICT', ...UNREADABLE_ERRORS, 'DEPENDENCY_UNAVAILABLE'],
       handler: async ({ principal, params, context }) => {
-        const asset = await assets.process(scopeOf(principal, context), params.id, context.publicOrigin);
+        const asset = await assets.process(scopeOf(principal, context), params.id, viewOf(principal, context));
         return accepted('The asset is being processed', { asset: presentAsset(asset) });
       },
     }),
   ];
+}
+
+function viewOf(principal: Principal, { publicOrigin }: Pick<RequestContext, 'publicOrigin'>): AssetView {
+  return { publicOrigin, mayRead: may(principal, 'read') };
 }

@@ -67,14 +67,18 @@ export const asset = fileSchema
   .extend({
     processing: z.object({
       state: z.enum(['NONE', 'PENDING', 'DONE', 'FAILED', 'SKIPPED']).meta({
-        description: 'NONE: nothing is made of this content; SKIPPED: nothing can be made of it on this server',
+        description:
+          'NONE: nothing is made of this content; SKIPPED: nothing can be made of it on this server, as of what is larger than 1 GiB (images 128 MiB, PDFs 96 MiB)',
       }),
       error: z.string().nullable().meta({ description: 'Why it is not DONE, for people' }),
     }),
     thumbnails: z.object({ small: z.url(), medium: z.url(), large: z.url() }).nullable().meta({
-      description: 'WebP within 256, 512 and 1024 pixels: links that need no credentials, for 45 to 60 minutes',
+      description:
+        'WebP within 256, 512 and 1024 pixels: links that need no credentials, for 45 to 60 minutes. null as long as there are none, for a key without the permission `read`, of HEIC pictures (which have metadata), sounds without a cover, and whatever is larger than 1 GiB',
     }),
-    metadata: metadata.nullable(),
+    metadata: metadata.nullable().meta({
+      description: 'null as long as nothing has been read, and for a key without the permission `read`',
+    }),
   })
   .meta({ id: 'Asset' });
 

@@ -14,7 +14,7 @@ import {
   type StorageService,
   type StoredFile,
 } from '../storage/index.ts';
-import type { Asset, ContentMedia } from './asset.ts';
+import type { Asset, AssetView, ContentMedia } from './asset.ts';
 import type { MediaRepository } from './media.repository.ts';
 import type { ThumbnailLinker } from './thumbnail-links.ts';
 
@@ -43,15 +43,15 @@ export class AssetService {
   }
 
   /** Newest first. Errors: VALIDATION_FAILED (cursor). */
-  async list(spaceId: string, query: AssetQuery, publicOrigin: string): Promise<AssetPage> {
-    const order = { prefix: '', sort: 'date', order: 'desc', searchesMetadata: true } as const;
+  async list(spaceId: string, query: AssetQuery, view: AssetView): Promise<AssetPage> {
+    const order = { prefix: '', sort: 'date', order: 'desc', searchesMetadata: view.mayRead } as const;
     const { files, nextCursor } = await this.#deps.storage.list(spaceId, { ...query, ...order });
-    return { assets: await this.#withMedia(spaceId, files, publicOrigin), nextCursor };
+    return { assets: await this.#withMedia(spaceId, files, view), nextCursor };
   }
 
   /** Errors: FILE_NOT_FOUND. */
-  async get(spaceId: string, id: string, publicOrigin: string): Promise<Asset> {
-    return this.#asset(spaceId, await this.getFile(spaceId, id), publicOrigin);
+  async get(spaceId: string, id: string, view: AssetView): Promise<Asset> {
+    return this.#asset(spaceId, await this.getFile(spaceId, id), view);
   }
 
   /** Errors: FILE_NOT_FOUND. */
@@ -63,10 +63,10 @@ export class AssetService {
   async change(
     scope: SpaceScope,
     id: string,
-    { publicOrigin, ...input }: ChangeInput & { readonly publicOrigin: string },
-  ) {
+    { input, view }: { readonly input: ChangeInput; readonly view: AssetView },
+  ): Promise<Asset> {
     const file = await this.#deps.storage.change(scope, refTo(id), input);
-    return this.#asset(scope.space.id, file, publicOrigin);
+    return this.#asset(scope.space.id, file, view);
   }
 
   /** Errors: FILE_NOT_FOUND. */
@@ -76,9 +76,10 @@ export class AssetService {
 
   /**
    * Has the present content processed once more; nothing more where that is about to happen. What there is of it is shown
-   * until then. Errors: FILE_NOT_FOUND, FILE_TYPE_NOT_ALLOWED (nothing is made of it), FILE_PROCESSING, VIRUS_FOUND.
+   * until then. Errors: FILE_NOT_FOUND, FILE_TYPE_NOT_ALLOWED (nothing is made of it), CONFLICT (it has failed by its own fault),
+   * FILE_PROCESSING, VIRUS_FOUND.
    */
-  async process(scope: SpaceScope, id: string, publicOrigin: string): Promise<Asset> {
+  async process(scope: SpaceScope, id: string, view: AssetView): Promise<Asset> {
     const { uow, media, queue, audit } = this.#deps;
     const spaceId = scope.space.id;
     const file = await this.getFile(spaceId, id);
@@ -89,9 +90,10 @@ export class AssetService {
       });
     }
     readableKey(file, { id });
-    await uow.run(async (tx) => {
-      if (!(await media.setPending(tx, spaceId, file))) return;
-      await queue.enqueue(tx, processMediaJob, { spaceId, fileId: file.id, objectKey: file.objectKey });
+    const isSet = await uow.run(async (tx) => {
+      const priority = await media.setPending(tx, spaceId, file);
+      if (priority === null) return false;
+      await queue.enqueue(tx, processMediaJob, { spaceId, fileId: file.id, objectKey: file.objectKey }, { priority });
       const { actor, origin } = scope;
       const metadata = { fileName: file.path };
       await audit.append(tx, {
@@ -101,32 +103,48 @@ export class AssetService {
         subject: { type: 'file', id: file.id },
         metadata,
       });
+      return true;
     });
-    return this.get(spaceId, id, publicOrigin);
+    if (!isSet) await this.#assertNotFinal(spaceId, file);
+    return this.get(spaceId, id, view);
   }
 
-  async #asset(spaceId: string, file: StoredFile, publicOrigin: string): Promise<Asset> {
-    const [asset] = await this.#withMedia(spaceId, [file], publicOrigin);
+  async #assertNotFinal(spaceId: string, { objectKey }: StoredFile): Promise<void> {
+    const [known] = await this.#deps.media.findMany(spaceId, [objectKey]);
+    if (!known?.isFinal) return;
+    const message = 'Processing failed because of the content itself, and would again';
+    throw new AppError('CONFLICT', { message, details: { error: known.error } });
+  }
+
+  async #asset(spaceId: string, file: StoredFile, view: AssetView): Promise<Asset> {
+    const [asset] = await this.#withMedia(spaceId, [file], view);
     if (!asset) throw fileNotFound({ id: file.id });
     return asset;
   }
 
-  async #withMedia(spaceId: string, files: readonly StoredFile[], publicOrigin: string): Promise<Asset[]> {
+  async #withMedia(spaceId: string, files: readonly StoredFile[], view: AssetView): Promise<Asset[]> {
     const keys = files.map(({ objectKey }) => objectKey);
     const found = keys.length > 0 ? await this.#deps.media.findMany(spaceId, keys) : [];
     const mediaOf = new Map<string, ContentMedia>(found.map((media) => [media.objectKey, media]));
     const assets: Asset[] = [];
     for (const file of files) {
       const media = mediaOf.get(file.objectKey) ?? null;
-      const isShown = media !== null && file.status === 'READY';
+      const isShown = media !== null && view.mayRead;
       assets.push({
         file,
-        media,
-        links: isShown ? await this.#deps.links.links(media.thumbnails, publicOrigin) : null,
+        processing: media,
+        links:
+          isShown && file.status === 'READY' ? await this.#deps.links.links(media.thumbnails, view.publicOrigin) : null,
+        metadata: isShown && isMade(media) ? media.metadata : null,
       });
     }
     return assets;
   }
+}
+
+/** There is something of it, if only of an earlier run. */
+function isMade({ state, metadata }: ContentMedia): boolean {
+  return state === 'DONE' || Object.keys(metadata).length > 0;
 }
 
 /** Errors: FILE_NOT_FOUND, for what is no id. */

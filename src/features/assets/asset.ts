@@ -26,6 +26,8 @@ export interface ContentMedia {
   readonly state: MediaState;
   /** Why it is not DONE, for people; null while nothing went wrong. */
   readonly error: string | null;
+  /** It failed by its own fault: no further try ends otherwise. */
+  readonly isFinal: boolean;
   readonly metadata: MediaMetadata;
   readonly thumbnails: StoredThumbnails;
 }
@@ -50,9 +52,19 @@ export interface MediaOutcome {
 /** Links that need no credentials, for an hour at the most. */
 export type ThumbnailLinks = { readonly [size in ThumbnailSize]: string };
 
-/** A file with what was made of its present content; `media` is null where nothing is to be made of it. */
+/** How an asset is shown. */
+export interface AssetView {
+  /** Of links. */
+  readonly publicOrigin: string;
+  /** Whoever may not read contents sees nothing of what was made of them, and finds nothing by it. */
+  readonly mayRead: boolean;
+}
+
+/** A file with what was made of its present content. */
 export interface Asset {
   readonly file: StoredFile;
-  readonly media: ContentMedia | null;
+  /** null where nothing is to be made of it. */
+  readonly processing: Pick<ContentMedia, 'state' | 'error'> | null;
   readonly links: ThumbnailLinks | null;
+  readonly metadata: MediaMetadata | null;
 }

@@ -1,3 +1,4 @@
+import { newId } from '../../platform/crypto/random.ts';
 import type { UnitOfWork } from '../../platform/db/unit-of-work.ts';
 import type { Logger } from '../../platform/logging/logger.ts';
 import type { JobSender } from '../../platform/queue/job-queue.ts';
@@ -49,8 +50,12 @@ export class MediaSweepService {
     return uow.run(async (tx) => {
       const error = 'processing did not come to an end';
       const stale = await media.takeStale(tx, { seconds, error, limit: BATCH });
-      const jobs = stale.filter(({ again }) => !again).map(({ again: _again, ...payload }) => payload);
-      await queue.enqueueMany(tx, processMediaJob, jobs);
+      const jobs = stale.filter(({ again }) => !again);
+      await queue.enqueueAs(
+        tx,
+        processMediaJob,
+        jobs.map(({ again: _, priority, ...payload }) => ({ id: newId(), payload, priority })),
+      );
       return stale.length;
     });
   }

@@ -21,7 +21,8 @@ const FIND_SOURCE = {
 
 const FIND_MANY = {
   name: 'media_find_many',
-  text: `SELECT object_key AS "objectKey", state, error, metadata, thumbnails FROM file_media m
+  text: `SELECT object_key AS "objectKey", state, error, is_final AS "isFinal", metadata, thumbnails
+    FROM file_media m
     WHERE object_key = ANY ($2) AND ${IN_SPACE}`,
 };
 
@@ -35,12 +36,23 @@ const NOTE_DONE = {
 const NOTE_ENDED = {
   name: 'media_note_ended',
   // What is there of an earlier run stays, and one that succeeded meanwhile is believed.
-  text: `UPDATE file_media m SET state = $3, error = $4, updated_at = now()
+  text: `UPDATE file_media m SET state = $3, error = $4, is_final = $5, updated_at = now()
     WHERE object_key = $2 AND ${IN_SPACE} AND state <> 'DONE'`,
 };
 
+/** How a content ended of which nothing was made. */
+export interface MediaEnd {
+  readonly state: 'FAILED' | 'SKIPPED';
+  /** For people. */
+  readonly error: string;
+  /** The content itself is at fault, and nobody is to try again. */
+  readonly isFinal?: boolean;
+}
+
 /** A content that nobody works on any more. */
 export interface StaleContent extends ContentJobPayload {
+  /** Of its job: see `media_priority`. */
+  readonly priority: number;
   /** It was given another job before. */
   readonly again: boolean;
 }
@@ -75,33 +87,33 @@ export class MediaRepository {
     return row?.noted ?? false;
   }
 
-  /** Nothing was made, and why; `error` is for people. */
+  /** Nothing was made, and why. */
   async noteEnded(
     { spaceId, objectKey }: ContentJobPayload,
-    state: 'FAILED' | 'SKIPPED',
-    error: string,
+    { state, error, isFinal = false }: MediaEnd,
   ): Promise<void> {
-    await this.#database.query(NOTE_ENDED, [spaceId, objectKey, state, error]);
+    await this.#database.query(NOTE_ENDED, [spaceId, objectKey, state, error, isFinal]);
   }
 
   /**
-   * Has a file's present content wait for a worker once more; false where it waits already, may not be read, or is gone. What
-   * is there of it stays until then.
+   * Has a file's present content wait for a worker once more; answers the priority of its job, or null where it waits already,
+   * is at fault itself, may not be read, or is gone. What is there of it stays until then.
    */
   async setPending(
     tx: Tx,
     spaceId: string,
     file: { readonly id: string; readonly objectKey: string },
-  ): Promise<boolean> {
+  ): Promise<number | null> {
     // Whatever removes or replaces the content locks the space first.
     await tx.$queryRaw`SELECT 1 FROM spaces WHERE id = ${spaceId}::uuid FOR NO KEY UPDATE`;
-    const count = await tx.$executeRaw`
+    const [set] = await tx.$queryRaw<{ readonly priority: number }[]>`
       INSERT INTO file_media (object_key, space_id, file_id)
       SELECT f.object_key, f.space_id, f.id FROM files f
       WHERE f.id = ${file.id}::uuid AND f.space_id = ${spaceId}::uuid AND f.object_key = ${file.objectKey} AND f.status = 'READY'
       ON CONFLICT (object_key) DO UPDATE SET state = 'PENDING', error = NULL, updated_at = now()
-      WHERE file_media.state <> 'PENDING'`;
-    return count === 1;
+      WHERE file_media.state <> 'PENDING' AND NOT file_media.is_final
+      RETURNING media_priority(space_id) - 1 AS priority`;
+    return set?.priority ?? null;
   }
 
   /**
@@ -125,6 +137,6 @@ export class MediaRepository {
             OR EXISTS (SELECT 1 FROM file_versions v WHERE v.object_key = stale.object_key AND v.status = 'READY') AS ready
         ) r WHERE m.object_key = stale.object_key
         RETURNING m.space_id AS "spaceId", m.file_id AS "fileId", m.object_key AS "objectKey", stale.again, r.ready
-      ) SELECT "spaceId", "fileId", "objectKey", again FROM taken WHERE ready`;
+      ) SELECT "spaceId", "fileId", "objectKey", again, media_priority("spaceId") AS priority FROM taken WHERE ready`;
   }
 }

@@ -43,7 +43,8 @@ export class MediaService {
     // What is still to be scanned gets another job when it is clean.
     if (source === null || source.state === 'DONE' || source.status !== 'READY') return;
     const kind = mediaKindOf(source.contentType);
-    if (kind === null) return this.#deps.media.noteEnded(job, 'SKIPPED', 'nothing is made of files of this type');
+    if (kind === null)
+      return this.#deps.media.noteEnded(job, { state: 'SKIPPED', error: 'nothing is made of files of this type' });
     try {
       const result = await this.#read(job, source, { kind, signal: attempt.signal });
       await this.#keep(job, source.prefix, { result, signal: attempt.signal });
@@ -87,14 +88,15 @@ export class MediaService {
   async #failed(job: ContentJobPayload, error: unknown, { retryCount, signal }: JobAttempt): Promise<void> {
     const { media } = this.#deps;
     if (error instanceof MediaRefusedError) {
-      if (NOT_FOR_HERE.has(error.code)) return media.noteEnded(job, 'SKIPPED', error.reason);
-      await media.noteEnded(job, 'FAILED', error.reason);
+      if (NOT_FOR_HERE.has(error.code)) return media.noteEnded(job, { state: 'SKIPPED', error: error.reason });
+      await media.noteEnded(job, { state: 'FAILED', error: error.reason, isFinal: true });
       throw new FinalJobError(error.code, error.reason, { cause: error });
     }
     // Removed while it was read: that was not the content's fault, and nobody asks any more.
     if ((await media.findSource(job)) === null) return;
     if (retryCount >= processMediaJob.retryLimit && !signal.aborted) {
-      await media.noteEnded(job, 'FAILED', 'the file could not be processed; ask for it again later');
+      const reason = 'the file could not be processed; ask for it again later';
+      await media.noteEnded(job, { state: 'FAILED', error: reason });
     }
     throw error;
   }

@@ -9,6 +9,10 @@ describe('contentTypeOf', () => {
     ['a.png', 'text/plain; charset=utf-8', 'text/plain; charset=utf-8'],
     ['a.png', 'nonsense', 'image/png'],
     ['a.png', 'text/html\r\nx-evil: 1', 'image/png'],
+    ['html', undefined, 'application/octet-stream'],
+    ['a.d/html', '', 'application/octet-stream'],
+    ['.html', undefined, 'application/octet-stream'],
+    ['a.tar.GZ', undefined, 'application/gzip'],
     ['a.unknown', undefined, 'application/octet-stream'],
     ['a.txt', `text/${'x'.repeat(300)}`, 'text/plain'],
   ])('of %j, given %j, is %j', (name, given, expected) => {

@@ -27,7 +27,9 @@ export function contentTypeOf(fileName: string, given: string | undefined): stri
   const trimmed = given?.trim() ?? '';
   if (trimmed.length <= 255 && MEDIA_TYPE.test(trimmed) && !trimmed.toLowerCase().startsWith(OCTET_STREAM))
     return trimmed;
-  return mime.lookup(fileName) || OCTET_STREAM;
+  // Of a name without an ending, `lookup` would take the whole for one.
+  const extension = extensionOf(fileName);
+  return (extension !== '' && mime.lookup(extension)) || OCTET_STREAM;
 }
 
 /** The category of a file by its type and, for source code, the name's ending. */

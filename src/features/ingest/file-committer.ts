@@ -45,8 +45,8 @@ export interface StoredContent {
   readonly sizeBytes: number;
   readonly sha256: string | null;
   readonly etag: string;
-  /** A copy of what may be read. */
-  readonly isChecked?: boolean;
+  /** The object of another content, which may be read, that this is a copy of. */
+  readonly copiedFrom?: string | undefined;
   /** See `CommitInput`. */
   readonly finalKey?: string | undefined;
 }
@@ -64,10 +64,11 @@ export class FileCommitter {
   /** Errors: those of `LedgerService.commit`. */
   async commit(
     { path: wanted, contentType }: Target,
-    { reservation, isChecked = false, finalKey, ...content }: StoredContent,
+    { reservation, copiedFrom, finalKey, ...content }: StoredContent,
     { tags, place, ...record }: CommitRecord & Pick<CommitInput, 'tags' | 'place'>,
   ): Promise<IngestedFile> {
     const { sizeBytes, sha256, etag } = content;
+    const isChecked = copiedFrom !== undefined;
     const plan = this.#processing.plan({ uploadId: reservation.uploadId, contentType, sha256, isChecked });
     const file = { sizeBytes, sha256, etag, contentType, ...namedAs(wanted, contentType) };
     const committed = await this.#ledger.commit(reservation, {
@@ -77,6 +78,7 @@ export class FileCommitter {
       tags,
       place,
       finalKey,
+      copiedFrom,
       record,
     });
     this.#processing.begin(plan);

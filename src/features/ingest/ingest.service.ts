@@ -116,7 +116,7 @@ export class IngestService {
     return refusals.noted(scope, path, async () => {
       const reservation = await ledger.reserve(scope.space, { ...target, bytes: sizeBytes });
       await this.#guarded(reservation, () => store.copy(from, reservation.objectKey));
-      const stored = { reservation, sizeBytes, sha256, etag, isChecked: true };
+      const stored = { reservation, sizeBytes, sha256, etag, copiedFrom: from };
       const place = { path, folderId };
       return this.#deps.committer.commit(target, stored, {
         ...scope,

@@ -138,6 +138,7 @@ export class LedgerRepository {
         extension: item.extension,
         tags: item.tags,
         final_key: item.finalKey,
+        copied_from: item.copiedFrom,
         status: item.status,
         media: item.media,
         jobs: item.jobs,

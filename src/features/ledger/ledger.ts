@@ -70,6 +70,8 @@ export interface CommitInput {
   readonly tags: readonly string[] | null;
   /** The object that a staged upload was copied to, by an intent in the tombstones. */
   readonly finalKey?: string | undefined;
+  /** The object that this is a copy of: what is known of that need not be found out again. */
+  readonly copiedFrom?: string | undefined;
   /** READY unless told. */
   readonly status?: ContentStatus | undefined;
   /** Thumbnails or metadata are to be made of it. */

@@ -25,15 +25,13 @@ export class TombstoneService {
     for (;;) {
       const due = await repository.lease(BATCH);
       if (due.length === 0) return purged;
-      const discarded = await this.#discardUploads(due);
-      const whole = due.filter(({ objectKey }) => !discarded.failed.has(objectKey)).map(({ objectKey }) => objectKey);
+      const resisting = await this.#discardUploads(due);
+      const refused = new Set(resisting.map(({ key }) => key));
+      const whole = due.filter(({ objectKey }) => !refused.has(objectKey)).map(({ objectKey }) => objectKey);
       const outcomes = whole.length > 0 ? await store.deleteMany(whole) : [];
       const removed = new Set(outcomes.filter(({ deleted }) => deleted).map(({ key }) => key));
       const gone = due.filter(({ objectKey }) => removed.has(objectKey));
-      const failed = [
-        ...Array.from(discarded.failed, ([key, reason]) => ({ key, reason })),
-        ...outcomes.flatMap((outcome) => (outcome.deleted ? [] : [{ key: outcome.key, reason: outcome.reason }])),
-      ];
+      const failed = [...resisting, ...outcomes.flatMap((outcome) => (outcome.deleted ? [] : [outcome]))];
       await repository.bury(gone);
       if (failed.length > 0) {
         await repository.noteFailures(failed);
@@ -43,17 +41,10 @@ export class TombstoneService {
     }
   }
 
-  /** What an interrupted transfer may have left besides an object; one that resists does not hold up the others. */
-  async #discardUploads(due: readonly Tombstone[]): Promise<{ readonly failed: ReadonlyMap<string, string> }> {
-    const failed = new Map<string, string>();
-    for (const { objectKey, origin } of due) {
-      if (origin !== 'upload') continue;
-      try {
-        await this.#deps.store.discard(objectKey);
-      } catch (error) {
-        failed.set(objectKey, error instanceof Error ? error.message : String(error));
-      }
-    }
-    return { failed };
+  /** What an interrupted transfer may have left besides an object; those that resist do not hold up the others. */
+  async #discardUploads(due: readonly Tombstone[]) {
+    const keys = due.filter(({ origin }) => origin === 'upload').map(({ objectKey }) => objectKey);
+    const outcomes = keys.length > 0 ? await this.#deps.store.discardTemporary(keys) : [];
+    return outcomes.flatMap((outcome) => (outcome.deleted ? [] : [outcome]));
   }
 }

@@ -203,7 +203,11 @@ export class MultipartService {
       await store.completeMultipart(objectKey, storeUploadId, parts);
     } catch (error) {
       // Joined before, or just now by another process, under whose hands the parts went away.
-      if ((await store.head(objectKey)) !== null) return;
+      if ((await store.head(objectKey)) !== null) {
+        // A join that was killed at its very end has ended the upload in the disk store, and left its parts.
+        if (error instanceof MultipartNotFoundError) await store.abortMultipart(objectKey, storeUploadId);
+        return;
+      }
       if (error instanceof InvalidPartError) {
         throw new AppError('UPLOAD_INCOMPLETE', {
           message: 'The parts have changed meanwhile; try again',

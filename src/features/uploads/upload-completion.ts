@@ -40,8 +40,8 @@ export interface CompletionSteps {
 /** The end of every upload by signed URLs: a file, once, however often and from wherever it is asked for. */
 export class UploadCompletion {
   readonly #deps: UploadCompletionDependencies;
-  /** Of this process; those of others meet in the ledger. */
-  readonly #underWay = new Map<string, Promise<CompletedUpload>>();
+  /** Of this process, one at a time; those of others meet in the ledger. */
+  readonly #underWay = new Map<string, Promise<unknown>>();
 
   constructor(deps: UploadCompletionDependencies) {
     this.#deps = deps;
@@ -56,25 +56,28 @@ export class UploadCompletion {
 
   /**
    * Makes a file of an open upload, or answers the file that a completed one has become. Who asks while that is under way
-   * waits for it. Errors: UPLOAD_NOT_FOUND, CONFLICT (it has ended), FILE_NOT_FOUND (deleted since), and those of
+   * waits for it, and is answered for itself: by that file, or by its own try. Errors: UPLOAD_NOT_FOUND, CONFLICT (it has ended), FILE_NOT_FOUND (deleted since), and those of
    * `SessionIngestService.finish`.
    */
   async complete(scope: SpaceScope, uploadId: string, steps: CompletionSteps): Promise<CompletedUpload> {
-    const session = await this.find(scope.space.id, uploadId);
+    let session = await this.find(scope.space.id, uploadId);
     if (session.state !== 'OPEN') return this.#ended(session);
-    const running = this.#underWay.get(session.id);
-    if (running) return running;
+    for (;;) {
+      const running = this.#underWay.get(session.id);
+      if (!running) break;
+      // Its parts may have been others, and its failure its own.
+      await running.catch(() => {});
+      session = await this.find(scope.space.id, uploadId);
+      if (session.state !== 'OPEN') return this.#endedMeanwhile(session, steps);
+    }
     const work = this.#run(scope, session, steps).finally(() => this.#underWay.delete(session.id));
     this.#underWay.set(session.id, work);
     return work;
   }
 
-  async #run(
-    scope: SpaceScope,
-    session: UploadSession,
-    { gather, confirm }: CompletionSteps,
-  ): Promise<CompletedUpload> {
+  async #run(scope: SpaceScope, session: UploadSession, steps: CompletionSteps): Promise<CompletedUpload> {
     const { ingest } = this.#deps;
+    const { gather, confirm } = steps;
     try {
       await gather(session);
       const upload = {
@@ -89,7 +92,9 @@ export class UploadCompletion {
     } catch (error) {
       // Completed or ended by somebody else meanwhile: that is what is to be told.
       const now = await this.find(session.spaceId, session.id);
-      if (now.state === 'COMPLETED' || (now.state === 'ENDED' && isLeaseLost(error))) return this.#ended(now);
+      if (now.state === 'COMPLETED' || (now.state === 'ENDED' && isLeaseLost(error))) {
+        return this.#endedMeanwhile(now, steps);
+      }
       throw error;
     }
   }
@@ -97,6 +102,12 @@ export class UploadCompletion {
   /** The PUT may have come since the session was read. */
   async #receivedSha256({ spaceId, id }: UploadSession): Promise<string | null> {
     return (await this.find(spaceId, id)).receivedSha256;
+  }
+
+  /** By somebody else: whether this caller still may has not been asked yet. */
+  async #endedMeanwhile(session: UploadSession, { confirm }: CompletionSteps): Promise<CompletedUpload> {
+    await confirm();
+    return this.#ended(session);
   }
 
   async #ended({ id, spaceId, fileId, state }: UploadSession): Promise<CompletedUpload> {

@@ -13,9 +13,17 @@ const FIND = {
 
 const LIST = {
   name: 'upload_sessions_list',
-  text: `SELECT ${COLUMNS} FROM upload_sessions WHERE space_id = $1 AND ($2::uuid IS NULL OR id < $2)
-    AND ($3::text IS NULL OR state = $3) ORDER BY id DESC LIMIT $4`,
+  text: `SELECT ${COLUMNS} FROM upload_sessions WHERE space_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3`,
 };
+
+/** A statement of its own, by an index of its own: few may match among many. */
+const LIST_STATE = {
+  name: 'upload_sessions_list_state',
+  text: `SELECT ${COLUMNS} FROM upload_sessions WHERE space_id = $1 AND id < $2 AND state = $4 ORDER BY id DESC LIMIT $3`,
+};
+
+/** Above every id. */
+const NEWEST = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 const BEGIN_PARTS = {
   name: 'upload_sessions_begin_parts',
@@ -37,10 +45,15 @@ const AWAITS = {
 
 const BURY = { name: 'upload_sessions_bury', text: 'SELECT ledger_bury_late($1)' };
 
-const PURGE = {
-  name: 'upload_sessions_purge',
-  text: `SELECT upload_sessions_purge(make_interval(secs => $1), $2) AS purged`,
+const ENDED = {
+  name: 'upload_sessions_ended',
+  text: `SELECT id, object_key AS "objectKey", expires_at AS "expiresAt" FROM upload_sessions
+    WHERE expires_at < now() - make_interval(secs => $1) AND state <> 'OPEN'
+      AND ($2::timestamptz IS NULL OR (expires_at, id) > ($2, $3::uuid))
+    ORDER BY expires_at, id LIMIT $4`,
 };
+
+const PURGE = { name: 'upload_sessions_purge', text: 'SELECT upload_sessions_purge($1::uuid[]) AS purged' };
 
 /** Which sessions, newest first. */
 export interface SessionQuery {
@@ -48,6 +61,9 @@ export interface SessionQuery {
   readonly cursor: string | undefined;
   readonly limit: number;
 }
+
+/** One that ended long ago. */
+export type EndedSession = Pick<UploadSession, 'id' | 'objectKey' | 'expiresAt'>;
 
 /** Reads the upload sessions of a space; the ledger opens and ends them with the room that they hold. */
 export class UploadSessionRepository {
@@ -63,7 +79,9 @@ export class UploadSessionRepository {
   }
 
   list(spaceId: string, { state, cursor, limit }: SessionQuery): Promise<UploadSession[]> {
-    return this.#database.query<UploadSession>(LIST, [spaceId, cursor ?? null, state ?? null, limit]);
+    const page = [spaceId, cursor ?? NEWEST, limit];
+    if (state === undefined) return this.#database.query<UploadSession>(LIST, page);
+    return this.#database.query<UploadSession>(LIST_STATE, [...page, state]);
   }
 
   /** Notes by what name the store knows an open upload, once; false where it has ended meanwhile. */
@@ -94,9 +112,22 @@ export class UploadSessionRepository {
     return isAwaited;
   }
 
-  /** Forgets up to `limit` sessions that ended so long ago; answers how many. */
-  async purge(endedForSeconds: number, limit: number): Promise<number> {
-    const [row] = await this.#database.query<{ purged: number }>(PURGE, [endedForSeconds, limit]);
+  /** Up to `limit` sessions that ended so long ago, whatever they ended as, those that ended first first. */
+  listEnded(
+    endedForSeconds: number,
+    { after, limit }: { readonly after: EndedSession | undefined; readonly limit: number },
+  ): Promise<EndedSession[]> {
+    return this.#database.query<EndedSession>(ENDED, [
+      endedForSeconds,
+      after?.expiresAt ?? null,
+      after?.id ?? null,
+      limit,
+    ]);
+  }
+
+  /** Forgets those of them that are there still, and buries their objects where nothing names them; answers how many. */
+  async purge(ids: readonly string[]): Promise<number> {
+    const [row] = await this.#database.query<{ purged: number }>(PURGE, [ids]);
     return row?.purged ?? 0;
   }
 }

@@ -3,7 +3,7 @@ import { MultipartNotFoundError } from '../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../platform/object-store/object-store.ts';
 import type { LedgerService, SpaceScope } from '../ledger/index.ts';
 import type { UploadCompletion } from './upload-completion.ts';
-import type { UploadSessionRepository } from './upload-session.repository.ts';
+import type { EndedSession, UploadSessionRepository } from './upload-session.repository.ts';
 import type { SessionState, UploadSession } from './upload-session.ts';
 
 /** Ended uploads are remembered so long behind their end: a PUT that began by a URL just before that is over by then. */
@@ -53,13 +53,21 @@ export class UploadService {
     return completion.find(scope.space.id, id);
   }
 
-  /** The job that forgets what ended long ago and removes what used URLs have left since; answers how many. */
+  /**
+   * The job that forgets what ended long ago and removes what used URLs have left since, and what PUTs that were cut short
+   * have left besides; answers how many. Those whose store resists are found again by the next sweep.
+   */
   async purge(signal: AbortSignal): Promise<number> {
+    const { sessions, store } = this.#deps;
     let purged = 0;
+    let after: EndedSession | undefined;
     while (!signal.aborted) {
-      const batch = await this.#deps.sessions.purge(REMEMBERED_SECONDS, PURGE_BATCH);
-      purged += batch;
-      if (batch < PURGE_BATCH) break;
+      const ended = await sessions.listEnded(REMEMBERED_SECONDS, { after, limit: PURGE_BATCH });
+      if (ended.length === 0) break;
+      // Before they are forgotten: of a key that a file names nothing else would look for it again.
+      const outcomes = await store.discardTemporary(ended.map(({ objectKey }) => objectKey));
+      purged += await sessions.purge(ended.filter((_, index) => outcomes[index]?.deleted).map(({ id }) => id));
+      after = ended.at(-1);
     }
     return purged;
   }

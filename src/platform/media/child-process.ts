@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ChildAnswer, type ChildTask, childAnswer, READY } from './child/protocol.ts';
+import { CHANNEL_FD, type ChildAnswer, type ChildTask, childAnswer, MAX_SAID_BYTES, READY } from './child/protocol.ts';
+import { linesOf, nextMessage } from './child-lines.ts';
 import { limitGrowth, memoryWithChildren } from './process-memory.ts';
 
 const MAIN = join(import.meta.dirname, 'child/main.ts');
@@ -42,15 +44,17 @@ export async function runChild(task: ChildTask, limits: ChildLimits, signal: Abo
   const child = start(task, limits);
   // It may be gone when it is written to; `ended` tells.
   child.on('error', () => {});
+  const channel = channelOf(child);
+  const lines = linesOf(channel, MAX_SAID_BYTES);
   const over = new AbortController();
   const stop = AbortSignal.any([signal, over.signal]);
   const memory = { peakBytes: 0 };
   try {
-    await ready(child, stop);
+    await ready(child, lines, stop);
     if (limits.prlimit && child.pid)
       await limitGrowth(child.pid, { prlimit: limits.prlimit, maxBytes: limits.memoryBytes });
     const answer = await Promise.race([
-      answered(child, task, stop),
+      answered(channel, lines, task),
       ended(child, stop),
       timedOut(limits.timeoutMs, stop),
       tooMuch(child, { limitBytes: limits.memoryBytes, memory }, stop),
@@ -62,6 +66,7 @@ export async function runChild(task: ChildTask, limits: ChildLimits, signal: Abo
   } finally {
     over.abort();
     await kill(child);
+    channel.destroy();
   }
 }
 
@@ -73,7 +78,7 @@ function start(task: ChildTask, limits: ChildLimits): ChildProcess {
     cwd: task.folder,
     detached: process.platform !== 'win32',
     windowsHide: true,
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     // Few threads and arenas: each keeps memory that it has freed.
     env: { PATH: limits.path, LC_ALL: 'C', TMPDIR: task.folder, UV_THREADPOOL_SIZE: '2', MALLOC_ARENA_MAX: '2' },
   });
@@ -90,7 +95,16 @@ function shellLimits({ timeoutMs }: ChildLimits): string {
   return `${lines.map((line) => `(ulimit ${line}) 2>/dev/null && ulimit ${line}`).join('; ')}; exec "$@"`;
 }
 
-async function ready(child: ChildProcess, signal: AbortSignal): Promise<void> {
+/** Not Node's own: that takes messages of any length, and parses them before anybody is asked. */
+function channelOf(child: ChildProcess): Duplex {
+  const channel = child.stdio[CHANNEL_FD];
+  // Of a process that could not be started.
+  if (!(channel instanceof Duplex)) return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  channel.on('error', () => {});
+  return channel;
+}
+
+async function ready(child: ChildProcess, lines: AsyncGenerator<string>, signal: AbortSignal): Promise<void> {
   const stop = AbortSignal.any([signal, AbortSignal.timeout(START_MS)]);
   const quit = new AbortController();
   const waiting = AbortSignal.any([stop, quit.signal]);
@@ -98,8 +112,7 @@ async function ready(child: ChildProcess, signal: AbortSignal): Promise<void> {
     throw new Error(`the media process did not start (${code ?? by})`);
   });
   try {
-    const message = once(child, 'message', { signal: waiting });
-    const [first] = await Promise.race([message, gone]);
+    const first = await Promise.race([nextMessage(lines), gone]);
     if (first !== READY) throw new Error('the media process did not start as it should');
   } finally {
     quit.abort();
@@ -107,10 +120,9 @@ async function ready(child: ChildProcess, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function answered(child: ChildProcess, task: ChildTask, signal: AbortSignal): Promise<ChildAnswer> {
-  child.send(task, () => {});
-  const [message] = await once(child, 'message', { signal });
-  const answer = childAnswer.safeParse(message);
+async function answered(channel: Duplex, lines: AsyncGenerator<string>, task: ChildTask): Promise<ChildAnswer> {
+  channel.write(`${JSON.stringify(task)}\n`);
+  const answer = childAnswer.safeParse(await nextMessage(lines));
   return answer.success ? answer.data : refused('broken', 'the decoder gave no proper answer');
 }
 
@@ -152,7 +164,6 @@ async function kill(child: ChildProcess): Promise<void> {
   const exited = child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
   if (child.pid !== undefined) signalGroup(child.pid);
   if (!exited) await once(child, 'exit');
-  if (child.connected) child.disconnect();
 }
 
 function signalGroup(pid: number): void {

@@ -1,9 +1,11 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { Logger } from '../logging/logger.ts';
-import { type ChildAnswer, type ChildTask, contentPath, thumbnailPath } from './child/protocol.ts';
+import { type ChildAnswer, type ChildTask, contentPath } from './child/protocol.ts';
 import { runChild } from './child-process.ts';
+import { readThumbnail } from './child-result.ts';
 import { MediaRefusedError } from './errors.ts';
 import { findProgram } from './find-program.ts';
 import { demuxerOf, type MediaKind } from './media-kinds.ts';
@@ -101,7 +103,7 @@ export class MediaWorker {
       const { answer, peakBytes } = await runChild(task, limits, turn.signal);
       const durationMs = Math.round(performance.now() - began);
       log.debug({ kind, sizeBytes, peakBytes, durationMs, state: answer.state }, 'media file read');
-      return await collect(answer, folder);
+      return await within(timeoutMs, collect(answer, folder));
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -162,7 +164,21 @@ async function collect(answer: ChildAnswer, folder: string): Promise<MediaResult
   if (answer.state === 'refused') throw new MediaRefusedError(answer.code, answer.reason);
   if (answer.state === 'failed') throw new Error(`the media process failed: ${answer.reason}`);
   const thumbnails = answer.thumbnails.map(async ({ size, width, height }) => {
-    return { size, width, height, webp: await readFile(thumbnailPath(folder, size)) };
+    return { size, width, height, webp: await readThumbnail(folder, size) };
   });
   return { metadata: toMediaMetadata(answer.metadata), thumbnails: await Promise.all(thumbnails) };
+}
+
+/** A disk that a process has put where its folder was may never answer. */
+async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const late = delay(timeoutMs, undefined, { signal: over.signal }).then(() => {
+    throw new MediaRefusedError('timeout', 'what the decoder left cannot be read in time');
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    over.abort();
+    late.catch(() => {});
+  }
 }

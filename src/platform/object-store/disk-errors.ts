@@ -24,6 +24,16 @@ export async function onDisk<T>(operation: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Runs an operation on one of many things; why it failed, or null. */
+export async function reasonOfFailure(operation: () => Promise<unknown>): Promise<string | null> {
+  try {
+    await operation();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 /** Runs a file system operation; null where the file, or a folder on its way, is not there. */
 export async function nullIfMissing<T>(operation: () => Promise<T>): Promise<T | null> {
   try {

@@ -33,7 +33,7 @@ export function diskEtag(stats: BigIntStats): string {
 /**
  * Where the disk store keeps things, and the steps by which a file becomes an object: written whole and flushed
  * under `.tmp/`, renamed into place, the folder flushed. A process killed between the steps leaves a file under
- * `.tmp/` that bears the hash of its key, so that `discard` finds it.
+ * `.tmp/` that bears the hash of its key, so that `discardTemporary` finds it.
  */
 export class DiskFiles {
   readonly root: string;

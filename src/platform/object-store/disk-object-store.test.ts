@@ -30,10 +30,10 @@ describe('what a killed process leaves', () => {
     const hash = name.slice(0, name.indexOf('.'));
     await writeFile(join(directory, '.tmp', `${hash}.0123`), 'half');
     await writeFile(join(directory, '.tmp', name, '1.0123'), 'half');
-    await store.discard('a/c');
+    await store.discardTemporary(['a/c']);
     expect(await store.countTemporary()).toBe(2);
     expect(await store.listParts('a/b', uploadId)).toEqual([]);
-    await store.discard('a/b');
+    await store.discardTemporary(['a/b']);
   });
 
   it('a put whose temporary file was discarded under it fails, and brings nothing back', async () => {
@@ -42,7 +42,7 @@ describe('what a killed process leaves', () => {
     put.catch(() => {});
     source.write('x');
     await expect.poll(() => store.countTemporary(), { interval: 2 }).toBe(1);
-    await store.discard('d/a');
+    await store.discardTemporary(['d/a']);
     source.end();
     await expect(put).rejects.toThrow(StoreUnavailableError);
     expect(await store.head('d/a')).toBeNull();
@@ -119,7 +119,8 @@ describe('the handler of signed URLs', () => {
     expect((await put(await store.presignPart('h/a', part))).status).toBe(200);
     expect((await put(await signPut(4))).status).toBe(403);
     expect(stored.slice(1)).toEqual([{ key: 'h/a', sha256: null }]);
-    await store.discard('h/a');
+    await store.discardTemporary(['h/a']);
+    await store.deleteMany(['h/a']);
     told.close().closeAllConnections();
   });
 
@@ -148,7 +149,8 @@ describe('the handler of signed URLs', () => {
     gate.onStored = true;
     expect((await put()).status).toBe(200);
     expect(asked).toEqual(['h/a', 'h/a', 'h/a']);
-    await store.discard('h/a');
+    await store.discardTemporary(['h/a']);
+    await store.deleteMany(['h/a']);
     guarded.close().closeAllConnections();
   });
 
@@ -167,7 +169,7 @@ describe('the handler of signed URLs', () => {
     expect(response.status).toBe(500);
     expect(errors).toEqual([failure]);
     expect((await store.head('h/a'))?.sizeBytes).toBe(5);
-    await store.discard('h/a');
+    await store.deleteMany(['h/a']);
     failing.close().closeAllConnections();
   });
 

@@ -1,12 +1,13 @@
 import type { BigIntStats } from 'node:fs';
 import { constants } from 'node:fs';
 import { access, copyFile, type FileHandle, link, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { addAbortSignal, Readable } from 'node:stream';
 import pLimit from 'p-limit';
 import { ByteBudget } from './byte-budget.ts';
 import { DiskAppends } from './disk-append.ts';
-import { nullIfMissing, onDisk, systemErrorCode } from './disk-errors.ts';
+import { discardTemporary } from './disk-discard.ts';
+import { nullIfMissing, onDisk, reasonOfFailure, systemErrorCode } from './disk-errors.ts';
 import { DiskFiles, diskEtag } from './disk-files.ts';
 import { listDisk } from './disk-list.ts';
 import { DiskMultiparts } from './disk-multipart.ts';
@@ -97,23 +98,10 @@ export async function createDiskObjectStore(options: DiskObjectStoreOptions): Pr
     createAppend: (key) => appends.create(key),
     appendedBytes: (key, uploadId) => appends.appendedBytes(key, uploadId),
     append: (key, uploadId, part) => appends.append(key, uploadId, part),
+    abortAppend: (key, uploadId) => appends.abort(key, uploadId),
     completeAppend: (key, uploadId, sizeBytes) => appends.complete(key, uploadId, sizeBytes),
-    truncateAppend: (key, uploadId, offset) => appends.truncate(key, uploadId, offset),
 
-    async discard(key) {
-      const path = files.objectPath(key);
-      const prefix = files.temporaryPrefix(key);
-      await onDisk(async () => {
-        // The temporary files first: a put that is about to rename one of them must not bring the object back.
-        for (const name of await readdir(files.temporaryRoot)) {
-          if (name.startsWith(prefix)) {
-            await rm(join(files.temporaryRoot, name), { recursive: true, force: true, maxRetries: 3 });
-          }
-        }
-        await nullIfMissing(() => unlink(path));
-        await files.syncDirectory(dirname(path));
-      });
-    },
+    discardTemporary: async (keys) => discardTemporary(files, keys),
 
     presignGet: async (key, presignOptions) => urls.get(key, presignOptions),
     presignPut: async (key, presignOptions) => urls.put(key, presignOptions),
@@ -213,13 +201,4 @@ async function deleteMany(files: DiskFiles, keys: readonly string[]): Promise<re
       return reason === null ? { key, deleted: true } : { key, deleted: false, reason };
     }),
   );
-}
-
-async function reasonOfFailure(operation: () => Promise<unknown>): Promise<string | null> {
-  try {
-    await operation();
-    return null;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
 }

@@ -58,8 +58,3 @@ export class OffsetMismatchError extends Error {
     this.durableBytes = durableBytes;
   }
 }
-
-/** The bytes to cut off have become a part of a multipart upload, which S3 cannot take back. */
-export class TruncationImpossibleError extends Error {
-  override readonly name = 'TruncationImpossibleError';
-}

@@ -162,7 +162,7 @@ export interface Appended {
  * client; a key that could leave its place (`..`, an empty segment, NUL) is a `TypeError`. No key may be a folder of
  * another (`a` beside `a/b`).
  * A put is atomic: readers see the whole object or none. A put that fails or is aborted leaves nothing that
- * `list` shows or that costs space once `discard` has run for its key; where the store answers, it leaves nothing at
+ * `list` shows or that costs space once `discardTemporary` has run for its key; where the store answers, it leaves nothing at
  * once. A put never destroys the body given to it: after a failure the rest is the caller's to drain or destroy.
  * Methods throw `ObjectNotFoundError`, `StoreUnavailableError`, `StoreFullError`, `LengthMismatchError`,
  * `MultipartNotFoundError` from `./errors.ts`, or the reason of the given signal.
@@ -199,7 +199,7 @@ export interface ObjectStore {
   abortMultipart(key: string, uploadId: string): Promise<void>;
   /**
    * Begins an object that grows by requests; nothing is served under `key` before `completeAppend`. Whatever becomes of
-   * it, `discard` removes it. The caller sees to it that the calls of one upload come one after the other; two appends
+   * it, `discardTemporary` removes it while it grows. The caller sees to it that the calls of one upload come one after the other; two appends
    * at once are `OffsetMismatchError` or, on S3, may end the upload: they never make an object of mixed bytes.
    */
   createAppend(key: string, options: { readonly contentType: string }): Promise<{ readonly uploadId: string }>;
@@ -213,20 +213,17 @@ export interface ObjectStore {
   append(key: string, uploadId: string, part: AppendedBody): Promise<Appended>;
   /**
    * Makes the object of all bytes, which must be `sizeBytes` (`OffsetMismatchError`). A second completion is
-   * `MultipartNotFoundError`; `head` then tells whether it was done. Copies nothing on disk, less than a part on S3.
+   * `MultipartNotFoundError`; `head` then tells whether it was done. Copies nothing on disk (see `append`), less than a part on S3.
    */
   completeAppend(key: string, uploadId: string, sizeBytes: number): Promise<StoredObject>;
+  /** Gives an upload up; idempotent: an unknown one is fine. */
+  abortAppend(key: string, uploadId: string): Promise<void>;
   /**
-   * Cuts what is durable back to `offset`; beyond it is `OffsetMismatchError`. On S3 only what has not yet become a
-   * part can be cut off, else `TruncationImpossibleError`: a body that may have to be taken back is held first (see
-   * `PartBuffer`) and appended once it has proved right.
+   * Removes whatever interrupted puts, multiparts and appends of up to 1000 keys may have left (temporary files, open
+   * multiparts, checkpoints of appends), and ends those that are under way; the objects stay. Before `deleteMany`, so that
+   * nothing brings an object back. Answers one outcome for each key, in the same order.
    */
-  truncateAppend(key: string, uploadId: string, offset: number): Promise<void>;
-  /**
-   * Removes whatever an interrupted put, multipart or append of `key` may have left (temporary files, open multiparts,
-   * tails of appends) and the object itself.
-   */
-  discard(key: string): Promise<void>;
+  discardTemporary(keys: readonly string[]): Promise<readonly DeleteOutcome[]>;
   presignGet(key: string, options: PresignGetOptions): Promise<PresignedRequest>;
   presignPut(key: string, options: PresignPutOptions): Promise<PresignedRequest>;
   /** A PUT of one part of an open multipart upload; the answer's ETag header names the part in the completion. */

@@ -9,16 +9,15 @@ const FLUSH_EVERY_BYTES = 32 * 1024 * 1024;
 /** Appends to a file by few large writes that overlap with the coming of the bytes. One caller at a time. */
 export class OverlappedWriter {
   readonly #handle: FileHandle;
-  readonly #beforeWrite: ((writtenBytes: number) => Promise<void>) | undefined;
+  readonly #beforeWrite: (() => Promise<void>) | undefined;
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
   #unflushedBytes = 0;
-  #writtenBytes = 0;
   #writing: Promise<void> | null = null;
   #flushing: Promise<void> = Promise.resolve();
 
-  /** `beforeWrite` is asked before each write, with what has been written so far; what it throws ends the writing. */
-  constructor(handle: FileHandle, beforeWrite?: (writtenBytes: number) => Promise<void>) {
+  /** `beforeWrite` is asked before each write; what it throws ends the writing. */
+  constructor(handle: FileHandle, beforeWrite?: () => Promise<void>) {
     this.#handle = handle;
     this.#beforeWrite = beforeWrite;
   }
@@ -48,13 +47,11 @@ export class OverlappedWriter {
 
   #start(): void {
     const chunks = this.#gathered;
-    const writtenBytes = this.#writtenBytes;
     this.#unflushedBytes += this.#gatheredBytes;
-    this.#writtenBytes += this.#gatheredBytes;
     this.#gathered = [];
     this.#gatheredBytes = 0;
     const writing = onDisk(async () => {
-      await this.#beforeWrite?.(writtenBytes);
+      await this.#beforeWrite?.();
       await writeAll(this.#handle, chunks);
     });
     this.#writing = writing;

@@ -1,35 +1,27 @@
-import { createHash } from 'node:crypto';
-import { DeleteObjectCommand, HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { AppendTurns, assertOffset } from './append-turns.ts';
 import { BreakableBody, readChunks } from './body-chunks.ts';
-import {
-  MultipartNotFoundError,
-  ObjectNotFoundError,
-  OffsetMismatchError,
-  TruncationImpossibleError,
-} from './errors.ts';
-import { TEMPORARY_FOLDER } from './object-key.ts';
+import { InvalidPartError, MultipartNotFoundError, ObjectNotFoundError, OffsetMismatchError } from './errors.ts';
 import type { Appended, AppendedBody, ByteRange, MultipartPart, OpenedObject, StoredObject } from './object-store.ts';
-import type { PartBufferOptions } from './part-buffer.ts';
+import type { PartBuffer, PartBufferOptions } from './part-buffer.ts';
 import { leastPartBytes } from './part-sizes.ts';
-import { putBuffered } from './s3-buffered.ts';
+import { type AppendId, type Checkpoint, digestOf, S3Checkpoints } from './s3-checkpoints.ts';
 import { onS3 } from './s3-errors.ts';
 import { bareEtag, type S3Multiparts } from './s3-multipart.ts';
 import { S3PartWriter } from './s3-part-writer.ts';
 
-const UPLOAD_METADATA = 'append-upload';
-const OFFSET_METADATA = 'append-offset';
 const CONTENT_TYPE = 'application/octet-stream';
+/** Who has not asked for so long may have slept, and asks whether it still is the one before it sends a part. */
+const BELIEVED_MS = 2_000;
 
 /** What is durable of an upload. */
 interface AppendState {
   readonly parts: readonly MultipartPart[];
-  /** Bytes in the parts: where a tail that counts begins. */
+  /** Bytes in the parts: where the tail begins. */
   readonly partedBytes: number;
-  /** 0 for a tail that does not count. */
-  readonly tailBytes: number;
-  /** Of any tail there is, also one that does not count. */
-  readonly tailEtag: string | null;
+  /** null before the first. */
+  readonly checkpoint: Checkpoint | null;
 }
 
 interface Parts {
@@ -38,21 +30,20 @@ interface Parts {
   readonly open: (key: string, range: ByteRange) => Promise<OpenedObject>;
 }
 
-/** Where the tail of an append to `key` is kept: outside all prefixes, found by the key alone. */
-export function tailKey(key: string): string {
-  return `${TEMPORARY_FOLDER}/${createHash('sha256').update(key).digest('hex')}.tail`;
-}
-
 /**
- * Appendable uploads in one bucket. An upload is a multipart upload, and what is too little for a part is its tail: an
- * object of its own, which says of which upload it is and at which offset it begins. A tail that begins anywhere but
- * where the parts end has been swallowed by a part and does not count, so nothing is counted twice whenever a process
- * dies. The next request reads the tail back and sends it with what it brings.
+ * Appendable uploads in one bucket. An upload is a multipart upload and its latest checkpoint: an object that names the
+ * parts that count and holds the bytes that are too few for one, which the next request reads back and sends with what
+ * it brings.
+ * S3 lets nobody be kept from writing, so what a writer that slept sends late must show. Checkpoints have names of their
+ * own, and after each its writer looks whether there is another of that generation, in which case it takes its own back:
+ * of two at most one is believed. A part that was replaced does not fit the checkpoint: the upload ends, and no object
+ * is made of it.
  */
 export class S3Appends {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #multiparts: S3Multiparts;
+  readonly #checkpoints: S3Checkpoints;
   readonly #buffers: PartBufferOptions;
   readonly #open: (key: string, range: ByteRange) => Promise<OpenedObject>;
   readonly #turns = new AppendTurns();
@@ -61,34 +52,31 @@ export class S3Appends {
     this.#client = client;
     this.#bucket = bucket;
     this.#multiparts = multiparts;
+    this.#checkpoints = new S3Checkpoints(client, bucket);
     this.#buffers = buffers;
     this.#open = open;
   }
 
   async appendedBytes(key: string, uploadId: string): Promise<number> {
-    const { partedBytes, tailBytes } = await this.#state(key, uploadId);
-    return partedBytes + tailBytes;
+    return durableBytes(await this.#state({ key, uploadId }));
   }
 
   append(key: string, uploadId: string, { offset, body, totalBytes, signal }: AppendedBody): Promise<Appended> {
     return this.#turns.take(key, uploadId, async () => {
-      const state = await this.#state(key, uploadId);
-      assertOffset(state.partedBytes + state.tailBytes, offset);
+      const state = await this.#state({ key, uploadId });
+      assertOffset(durableBytes(state), offset);
       const source = new BreakableBody(body, signal);
-      const writer = this.#writer(key, uploadId, state);
+      const turn = new AppendTurn(state, this.#writer(key, uploadId, state), this.#multiparts, this.#checkpoints);
       let cameBytes = 0;
       try {
         for await (const chunk of source.chunks()) {
-          if (cameBytes === 0) await this.#readTail(key, state, writer);
+          if (cameBytes === 0) await this.#readTail(state, turn.writer);
           cameBytes += chunk.byteLength;
-          await writer.add(chunk);
+          await turn.add(chunk);
         }
-        if (cameBytes > 0) {
-          await this.#keepRest(writer, totalBytes);
-          await this.#assertAlone(writer);
-        }
+        if (cameBytes > 0) await turn.finish(totalBytes);
       } finally {
-        await writer.dispose();
+        await turn.dispose();
       }
       return { offset: offset + cameBytes, broken: source.broken };
     });
@@ -96,108 +84,70 @@ export class S3Appends {
 
   complete(key: string, uploadId: string, sizeBytes: number): Promise<StoredObject> {
     return this.#turns.take(key, uploadId, async () => {
-      const state = await this.#state(key, uploadId);
-      assertOffset(state.partedBytes + state.tailBytes, sizeBytes);
+      const state = await this.#state({ key, uploadId });
+      assertOffset(durableBytes(state), sizeBytes);
       if (sizeBytes === 0) return this.#completeEmpty(key, uploadId);
       const writer = this.#writer(key, uploadId, state);
       try {
-        await this.#readTail(key, state, writer);
+        await this.#readTail(state, writer);
         if (writer.restBytes > 0) await writer.sendRest();
+        const stored = await this.#multiparts.complete(key, uploadId, [...state.parts, ...writer.sent]);
+        await this.#checkpoints.removeAll({ key, uploadId });
+        return stored;
+      } catch (error) {
+        if (error instanceof InvalidPartError) return await this.#end({ key, uploadId });
+        throw error;
       } finally {
         await writer.dispose();
       }
-      // Before the completion, as nobody would look for it afterwards; all of it is in the parts by now.
-      if (state.tailEtag !== null) await this.#removeTail(key);
-      return this.#multiparts.complete(key, uploadId, [...state.parts, ...writer.sent]);
     });
   }
 
-  truncate(key: string, uploadId: string, offset: number): Promise<void> {
-    return this.#turns.take(key, uploadId, async () => {
-      const state = await this.#state(key, uploadId);
-      const durableBytes = state.partedBytes + state.tailBytes;
-      if (offset === durableBytes) return;
-      if (offset > durableBytes) assertOffset(durableBytes, offset);
-      if (offset < state.partedBytes) throw new TruncationImpossibleError('the bytes have become a part');
-      if (offset === state.partedBytes) return this.#removeTail(key);
-      const writer = this.#writer(key, uploadId, state);
-      try {
-        await this.#readTail(key, { ...state, tailBytes: offset - state.partedBytes }, writer);
-        await this.#putTail(writer);
-      } finally {
-        await writer.dispose();
-      }
-    });
+  async abort(key: string, uploadId: string): Promise<void> {
+    await this.#multiparts.abort(key, uploadId);
+    await this.#checkpoints.removeAll({ key, uploadId });
+  }
+
+  /** Removes what any append to `key` may have left beside its multipart upload. */
+  async discard(key: string): Promise<void> {
+    await this.#checkpoints.discard(key);
   }
 
   #writer(key: string, uploadId: string, state: AppendState): S3PartWriter {
     return new S3PartWriter({ key, uploadId }, state, { multiparts: this.#multiparts, buffers: this.#buffers });
   }
 
-  async #state(key: string, uploadId: string): Promise<AppendState> {
-    const [parts, tail] = await Promise.all([this.#multiparts.listParts(key, uploadId), this.#findTail(key)]);
-    const partedBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-    const counts = tail?.uploadId === uploadId && tail.offset === partedBytes;
-    return { parts, partedBytes, tailBytes: counts ? tail.sizeBytes : 0, tailEtag: tail?.etag ?? null };
-  }
-
-  async #findTail(key: string) {
-    const command = new HeadObjectCommand({ Bucket: this.#bucket, Key: tailKey(key) });
-    try {
-      const { Metadata = {}, ContentLength: sizeBytes = 0, ETag } = await onS3(key, () => this.#client.send(command));
-      const { [UPLOAD_METADATA]: uploadId, [OFFSET_METADATA]: offset } = Metadata;
-      return { uploadId, offset: Number(offset), sizeBytes, etag: bareEtag(ETag) };
-    } catch (error) {
-      if (error instanceof ObjectNotFoundError) return null;
+  /** The checkpoint first: its parts were there before it. Parts that it does not name do not count. */
+  async #state(append: AppendId): Promise<AppendState> {
+    const [checkpoint = null, second] = await this.#checkpoints.list(append);
+    const listed = await this.#multiparts.listParts(append.key, append.uploadId).catch(async (error: unknown) => {
+      if (error instanceof MultipartNotFoundError) await this.#checkpoints.removeAll(append);
       throw error;
-    }
+    });
+    const parts = listed.slice(0, checkpoint?.parts ?? 0);
+    const isUnclear = checkpoint !== null && checkpoint.generation === second?.generation;
+    if (isUnclear || (checkpoint !== null && digestOf(parts) !== checkpoint.digest)) await this.#end(append);
+    return { parts, partedBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0), checkpoint };
   }
 
-  /** Gives the writer the first `tailBytes` of the tail. */
-  async #readTail(key: string, { tailBytes, tailEtag }: AppendState, writer: S3PartWriter): Promise<void> {
-    if (tailBytes === 0) return;
-    const { head, body } = await this.#open(tailKey(key), { start: 0, end: tailBytes - 1 });
+  /** Of an upload of which nobody could say any more what is in it. */
+  async #end({ key, uploadId }: AppendId): Promise<never> {
+    await this.abort(key, uploadId);
+    throw new MultipartNotFoundError('two requests wrote to this upload at once');
+  }
+
+  /** Gives the writer the bytes that wait behind the parts. */
+  async #readTail({ checkpoint }: AppendState, writer: S3PartWriter): Promise<void> {
+    if (checkpoint === null || checkpoint.tailBytes === 0) return;
+    const range = { start: 0, end: checkpoint.tailBytes - 1 };
+    const { body } = await this.#open(checkpoint.objectKey, range).catch((error: unknown) => {
+      if (error instanceof ObjectNotFoundError) throw takenOver();
+      throw error;
+    });
     try {
-      if (head.etag !== tailEtag) throw new OffsetMismatchError('another request wrote to this upload', null);
       for await (const chunk of readChunks(body)) await writer.add(chunk);
     } finally {
       body.destroy();
-    }
-  }
-
-  /** What is left at the end of a request becomes a part where it is enough or the last, else the tail. */
-  async #keepRest(writer: S3PartWriter, totalBytes: number | undefined): Promise<void> {
-    const remainingBytes = totalBytes === undefined ? null : totalBytes - writer.partedBytes;
-    const isEnough = writer.restBytes >= leastPartBytes(writer.nextPartNumber, remainingBytes);
-    if (isEnough || writer.restBytes === remainingBytes) await writer.sendRest();
-    else await this.#putTail(writer);
-  }
-
-  async #putTail({ key, uploadId, partedBytes, buffer }: S3PartWriter): Promise<void> {
-    const Metadata = { [UPLOAD_METADATA]: uploadId, [OFFSET_METADATA]: String(partedBytes) };
-    const input = { Bucket: this.#bucket, Key: tailKey(key), ContentType: CONTENT_TYPE, Metadata };
-    await putBuffered(this.#client, input, { buffer });
-  }
-
-  async #removeTail(key: string): Promise<void> {
-    await onS3(key, () => this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: tailKey(key) })));
-  }
-
-  /**
-   * Ends the upload when a second request has sent parts at the same time: nobody could say any more what is in it.
-   * Leaves no tail of an upload that was ended meanwhile: nobody would look for it.
-   */
-  async #assertAlone({ key, uploadId, sent, nextPartNumber }: S3PartWriter): Promise<void> {
-    const isSame = (part: MultipartPart, index: number): boolean =>
-      part.partNumber === sent[index]?.partNumber && part.etag === sent[index].etag;
-    try {
-      const found = await this.#multiparts.listParts(key, uploadId, nextPartNumber - sent.length - 1);
-      if (found.length === sent.length && found.every(isSame)) return;
-      await this.#multiparts.abort(key, uploadId);
-      throw new MultipartNotFoundError('two requests wrote to this upload at once');
-    } catch (error) {
-      if (error instanceof MultipartNotFoundError) await this.#removeTail(key);
-      throw error;
     }
   }
 
@@ -207,7 +157,115 @@ export class S3Appends {
     const { ETag } = await onS3(key, () =>
       this.#client.send(new PutObjectCommand({ ...input, Body: Buffer.alloc(0) })),
     );
-    await this.#multiparts.abort(key, uploadId);
+    await this.abort(key, uploadId);
     return { key, sizeBytes: 0, etag: bareEtag(ETag) };
   }
+}
+
+/** One request that appends. */
+class AppendTurn {
+  readonly writer: S3PartWriter;
+  readonly #before: readonly MultipartPart[];
+  readonly #multiparts: S3Multiparts;
+  readonly #checkpoints: S3Checkpoints;
+  readonly #nothing: PartBuffer;
+  #generation: number;
+  #askedAt = performance.now();
+  #sentParts = 0;
+  /** Never rejects: what it failed with is thrown by the next step. */
+  #noting: Promise<void> | null = null;
+  #failure: unknown = null;
+
+  constructor(state: AppendState, writer: S3PartWriter, multiparts: S3Multiparts, checkpoints: S3Checkpoints) {
+    this.writer = writer;
+    this.#before = state.parts;
+    this.#generation = state.checkpoint?.generation ?? 0;
+    this.#multiparts = multiparts;
+    this.#checkpoints = checkpoints;
+    this.#nothing = writer.emptyBuffer();
+  }
+
+  /** What has become a part is noted beside the coming of the next bytes. */
+  async add(chunk: Buffer): Promise<void> {
+    await this.#assertAwake();
+    await this.writer.add(chunk);
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#noting !== null || this.writer.sent.length === this.#sentParts) return;
+    this.#noting = this.#note(this.#nothing).then(
+      () => {
+        this.#noting = null;
+      },
+      (error: unknown) => {
+        this.#failure = error;
+      },
+    );
+  }
+
+  /** What is left becomes a part where it is enough or the last, else the tail. */
+  async finish(totalBytes: number | undefined): Promise<void> {
+    await this.#noting;
+    if (this.#failure !== null) throw this.#failure;
+    await this.#assertAwake();
+    const { writer } = this;
+    const remainingBytes = totalBytes === undefined ? null : totalBytes - writer.partedBytes;
+    const isEnough = writer.restBytes >= leastPartBytes(writer.nextPartNumber, remainingBytes);
+    if (isEnough || writer.restBytes === remainingBytes) await writer.sendRest();
+    await this.#note(writer.buffer);
+  }
+
+  async dispose(): Promise<void> {
+    await this.#noting;
+    await this.writer.dispose();
+  }
+
+  /** Makes all parts so far and the tail count, unless another has gone on with the upload. */
+  async #note(tail: PartBuffer): Promise<void> {
+    const { key, uploadId, sent } = this.writer;
+    this.#sentParts = sent.length;
+    const parts = [...this.#before, ...sent];
+    const generation = this.#generation + 1;
+    const own = await this.#checkpoints.put({ key, uploadId }, generation, parts, tail);
+    try {
+      const older = await this.#assertAlone(generation, own, parts);
+      this.#generation = generation;
+      await this.#checkpoints.remove(older.map(({ objectKey }) => objectKey));
+    } catch (error) {
+      if (error instanceof OffsetMismatchError || error instanceof MultipartNotFoundError) {
+        await this.#checkpoints.remove([own]);
+      }
+      throw error;
+    }
+  }
+
+  /** Answers the checkpoints before its own. */
+  async #assertAlone(
+    generation: number,
+    own: string | null,
+    parts: readonly MultipartPart[],
+  ): Promise<readonly Checkpoint[]> {
+    const { key, uploadId } = this.writer;
+    const first = this.#before.length;
+    const [found, listed] = await Promise.all([
+      this.#checkpoints.list({ key, uploadId }),
+      this.#multiparts.listParts(key, uploadId, first),
+    ]);
+    const others = found.filter(({ objectKey }) => objectKey !== own);
+    if (others.some((other) => other.generation >= generation)) throw takenOver();
+    if (digestOf(listed.slice(0, parts.length - first)) !== digestOf(parts.slice(first))) throw takenOver();
+    this.#askedAt = performance.now();
+    return others;
+  }
+
+  async #assertAwake(): Promise<void> {
+    if (performance.now() - this.#askedAt < BELIEVED_MS || this.#noting !== null) return;
+    await this.#assertAlone(this.#generation + 1, null, [...this.#before, ...this.writer.sent]);
+  }
+}
+
+function durableBytes({ partedBytes, checkpoint }: AppendState): number {
+  return partedBytes + (checkpoint?.tailBytes ?? 0);
+}
+
+function takenOver(): OffsetMismatchError {
+  return new OffsetMismatchError('another request wrote to this upload', null);
 }

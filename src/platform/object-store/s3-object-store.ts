@@ -1,7 +1,6 @@
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import {
-  DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadBucketCommand,
@@ -22,9 +21,10 @@ import type {
   ObjectStore,
   OpenedObject,
 } from './object-store.ts';
-import { S3Appends, tailKey } from './s3-append.ts';
+import { S3Appends } from './s3-append.ts';
 import { guardBody } from './s3-body-guard.ts';
 import { createS3Clients, type S3Clients, type S3ConnectionOptions } from './s3-client.ts';
+import { discardOnS3 } from './s3-discard.ts';
 import { onS3 } from './s3-errors.ts';
 import { bareEtag, S3Multiparts } from './s3-multipart.ts';
 import { S3Presigner } from './s3-presign.ts';
@@ -90,15 +90,10 @@ export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStor
     createAppend: async (key, { contentType }) => multiparts.create(checked(key), contentType),
     appendedBytes: async (key, uploadId) => appends.appendedBytes(checked(key), uploadId),
     append: async (key, uploadId, part) => appends.append(checked(key), uploadId, part),
+    abortAppend: async (key, uploadId) => appends.abort(checked(key), uploadId),
     completeAppend: async (key, uploadId, sizeBytes) => appends.complete(checked(key), uploadId, sizeBytes),
-    truncateAppend: async (key, uploadId, offset) => appends.truncate(checked(key), uploadId, offset),
 
-    async discard(key) {
-      for (const { uploadId } of await multiparts.listOpen(checked(key))) await multiparts.abort(key, uploadId);
-      for (const Key of [tailKey(key), key]) {
-        await onS3(key, () => main.send(new DeleteObjectCommand({ Bucket: bucket, Key })));
-      }
-    },
+    discardTemporary: async (keys) => discardOnS3({ multiparts, appends }, keys.map(checked)),
 
     presignGet: async (key, presignOptions) => presigner.get(checked(key), presignOptions),
     presignPut: async (key, presignOptions) => presigner.put(checked(key), presignOptions),

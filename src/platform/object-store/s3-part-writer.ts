@@ -59,6 +59,11 @@ export class S3PartWriter {
     await this.buffer.dispose();
   }
 
+  /** For a checkpoint that has no tail. */
+  emptyBuffer(): PartBuffer {
+    return new PartBuffer(0, this.#buffers);
+  }
+
   #newBuffer(): PartBuffer {
     return new PartBuffer(partSizeBytes(this.nextPartNumber), this.#buffers);
   }

@@ -105,7 +105,7 @@ export class S3Puts {
       signal?.throwIfAborted();
       return await this.#multiparts.complete(key, uploadId, parts);
     } catch (error) {
-      // Whatever this leaves when the store is gone too, `discard` removes.
+      // Whatever this leaves when the store is gone too, `discardTemporary` removes.
       if (uploadId !== null) await this.#multiparts.abort(key, uploadId).catch(() => {});
       throw error;
     } finally {

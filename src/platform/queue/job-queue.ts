@@ -49,11 +49,11 @@ export interface JobSender {
     options?: EnqueueOptions,
   ): Promise<string[]>;
 
-  /** The same under ids that were told already. */
+  /** The same under ids that were told already, each with a priority of its own; 0 unless told. */
   enqueueAs<Payload extends object>(
     tx: Tx,
     job: JobDefinition<Payload>,
-    jobs: readonly { readonly id: string; readonly payload: Payload }[],
+    jobs: readonly { readonly id: string; readonly payload: Payload; readonly priority?: number }[],
   ): Promise<void>;
 }
 

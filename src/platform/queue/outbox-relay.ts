@@ -18,6 +18,7 @@ interface OutboxRow {
   readonly id: string;
   readonly job: string;
   readonly payload: object;
+  readonly priority: number;
 }
 
 /**
@@ -65,7 +66,7 @@ export class OutboxRelay {
       const rows = await tx.$queryRaw<OutboxRow[]>`
         DELETE FROM job_outbox WHERE id IN (
           SELECT id FROM job_outbox WHERE job = ANY(${names}) ORDER BY id LIMIT ${BATCH}::integer FOR UPDATE SKIP LOCKED
-        ) RETURNING id, job, payload`;
+        ) RETURNING id, job, payload, priority`;
       for (const [name, waiting] of Map.groupBy(rows, ({ job }) => job)) {
         const job = jobs.find((each) => each.name === name);
         if (job) await queue.enqueueAs(tx, job, waiting);

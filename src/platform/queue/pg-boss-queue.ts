@@ -90,10 +90,10 @@ export class PgBossQueue implements JobQueue, JobReturner {
   async enqueueAs<Payload extends object>(
     tx: Tx,
     job: JobDefinition<Payload>,
-    jobs: readonly { readonly id: string; readonly payload: Payload }[],
+    jobs: readonly { readonly id: string; readonly payload: Payload; readonly priority?: number }[],
   ): Promise<void> {
     const boss = this.#started();
-    const rows = jobs.map(({ id, payload }) => ({ id, data: payload }));
+    const rows = jobs.map(({ id, payload, priority = 0 }) => ({ id, data: payload, priority }));
     await boss.insert(job.name, rows, { db: fromPrisma(tx) });
   }
 

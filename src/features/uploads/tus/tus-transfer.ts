@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import type { Readable } from 'node:stream';
 import { AppError } from '../../../errors/app-error.ts';
-import type { ByteBudget } from '../../../platform/object-store/byte-budget.ts';
 import { MultipartNotFoundError, OffsetMismatchError } from '../../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../../platform/object-store/object-store.ts';
-import { PartBuffer } from '../../../platform/object-store/part-buffer.ts';
+import { PartBuffer, type PartBufferOptions } from '../../../platform/object-store/part-buffer.ts';
 import type { UploadSession } from '../upload-session.ts';
 import { ReceivedBody } from './received-body.ts';
 import type { RunningHashes } from './running-hashes.ts';
@@ -16,7 +14,8 @@ import type { UploadLock } from './upload-locks.ts';
 export interface TusTransferDependencies {
   readonly store: ObjectStore;
   readonly hashes: RunningHashes;
-  readonly budget: ByteBudget;
+  /** Where bytes wait that have yet to prove right. */
+  readonly buffers: PartBufferOptions;
 }
 
 /** One request's bytes and where they go. */
@@ -84,8 +83,7 @@ export class TusTransfer {
 
   async #appendProven(chunk: TusChunk, received: ReceivedBody, isRight: () => boolean): Promise<number> {
     const { session, offset } = chunk;
-    const { budget } = this.#deps;
-    const held = new PartBuffer(session.sizeBytes - offset, { budget, spoolDirectory: tmpdir() });
+    const held = new PartBuffer(session.sizeBytes - offset, this.#deps.buffers);
     try {
       for await (const bytes of received.stream) await held.append(bytes as Buffer);
       if (received.ending !== 'whole') return offset;

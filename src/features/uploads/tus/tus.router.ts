@@ -7,7 +7,7 @@ import { type HeaderSpec, type Route, route, type Send } from '../../../http/rou
 import { setQuotaHeaders } from '../../../http/router.ts';
 import type { Principal } from '../../access/index.ts';
 import { scopeOf } from '../../ledger/index.ts';
-import { uploadQuery } from '../../storage/index.ts';
+import { freshUsage, type SpaceService, uploadQuery } from '../../storage/index.ts';
 import type { TusService } from './tus.service.ts';
 import { CHECKSUM_ALGORITHMS } from './tus-checksum.ts';
 import { invalid } from './tus-faults.ts';
@@ -73,7 +73,7 @@ const BODY_ERRORS = [
 ] as const satisfies readonly ErrorCode[];
 
 /** `/uploads/tus`: resumable uploads by tus 1.0. */
-export function tusRoutes(tus: TusService): Route[] {
+export function tusRoutes(tus: TusService, spaces: SpaceService): Route[] {
   return [
     route({
       method: 'options',
@@ -142,6 +142,7 @@ export function tusRoutes(tus: TusService): Route[] {
         const bytes = hasBody(req) ? bytesOf({ req, res, confirm }, 0) : null;
         const state = await tus.create(scopeOf(principal, context), creation, bytes);
         res.setHeader('Location', `${location}/${state.id}`);
+        if (!state.file) await freshUsage(spaces, { principal, res });
         return answer(res, 201, { state, principal });
       },
       // Bytes that came with it again are not read: the offset says what is there.
@@ -221,6 +222,7 @@ export function tusRoutes(tus: TusService): Route[] {
       handler: async ({ principal, params, context, req, res }) => {
         assertVersion(req, res);
         await tus.terminate(scopeOf(principal, context), params.uploadId);
+        await freshUsage(spaces, { principal, res });
         res.status(204).end();
         return undefined;
       },

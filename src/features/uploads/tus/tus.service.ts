@@ -2,7 +2,7 @@ import { AppError } from '../../../errors/app-error.ts';
 import type { Clock } from '../../../platform/clock/clock.ts';
 import { isId, newId } from '../../../platform/crypto/random.ts';
 import type { Logger } from '../../../platform/logging/logger.ts';
-import { MultipartNotFoundError } from '../../../platform/object-store/errors.ts';
+import { MultipartNotFoundError, OffsetMismatchError } from '../../../platform/object-store/errors.ts';
 import type { ObjectStore } from '../../../platform/object-store/object-store.ts';
 import type { ContentPolicy, QuotaRefusals, SessionIngestService } from '../../ingest/index.ts';
 import type { LedgerService, SpaceScope } from '../../ledger/index.ts';
@@ -10,6 +10,7 @@ import type { UploadSessionRepository } from '../upload-session.repository.ts';
 import type { UploadSession } from '../upload-session.ts';
 import type { RunningHashes } from './running-hashes.ts';
 import { beyondEnd, endedEarly, takenOver, wrongOffset } from './tus-faults.ts';
+import { assertNothing } from './tus-rest.ts';
 import type { TusTransfer } from './tus-transfer.ts';
 import { completedState, type TusBytes, type TusCreation, type TusState } from './tus-upload.ts';
 import type { UploadLockRepository } from './upload-lock.repository.ts';
@@ -19,6 +20,8 @@ import type { UploadLock, UploadLocks } from './upload-locks.ts';
 const TTL_SECONDS = 24 * 3600;
 /** One request may take longer than that. */
 const EXTEND_EVERY_MS = 3600_000;
+/** In place of the store's own name of an upload while there is none yet. */
+const BEGUN = 'begun';
 
 export interface TusDependencies {
   readonly ledger: LedgerService;
@@ -37,14 +40,19 @@ export interface TusDependencies {
 
 /** An upload that the caller may write to. */
 interface Opened {
-  readonly session: UploadSession;
+  readonly session: TusSession;
   readonly lock: UploadLock;
 }
+
+type TusSession = UploadSession & {
+  /** Something of it may be in the store, under a name that nobody knows. */
+  readonly wasBegun: boolean;
+};
 
 /** `assertWanted` is asked while the lock is waited for. */
 interface LockedOptions {
   readonly assertWanted?: () => void;
-  readonly onCompleted?: (session: UploadSession) => void;
+  readonly onCompleted?: (session: UploadSession) => Promise<void>;
 }
 
 /**
@@ -128,8 +136,9 @@ export class TusService {
       assertWanted: () => {
         if (bytes.body.readableAborted) throw endedEarly('cut', 0);
       },
-      onCompleted: (completed) => {
-        if (bytes.offset !== completed.sizeBytes) throw wrongOffset(completed.sizeBytes);
+      onCompleted: async ({ sizeBytes }) => {
+        if (bytes.offset !== sizeBytes) throw wrongOffset(sizeBytes);
+        await assertNothing(bytes, sizeBytes);
       },
     });
   }
@@ -169,7 +178,7 @@ export class TusService {
       const session = await this.#find(scope, id);
       if (session.state === 'OPEN' && lock) return await work({ session, lock });
       if (session.state !== 'COMPLETED') throw new AppError('UPLOAD_NOT_FOUND');
-      onCompleted?.(session);
+      await onCompleted?.(session);
       return completedState(session);
     } finally {
       await lock?.release();
@@ -177,12 +186,13 @@ export class TusService {
   }
 
   /** Errors: UPLOAD_NOT_FOUND, also when its time is over. */
-  async #find({ space }: SpaceScope, id: string): Promise<UploadSession> {
+  async #find({ space }: SpaceScope, id: string): Promise<TusSession> {
     const { sessions, clock } = this.#deps;
     const session = await sessions.find(space.id, id);
     const isOver = session?.state === 'OPEN' && session.expiresAt <= clock.now();
     if (session?.kind !== 'tus' || isOver) throw new AppError('UPLOAD_NOT_FOUND');
-    return session;
+    const wasBegun = session.storeUploadId === BEGUN;
+    return { ...session, storeUploadId: wasBegun ? null : session.storeUploadId, wasBegun };
   }
 
   /** What is durable. */
@@ -204,11 +214,17 @@ export class TusService {
     const offset = await this.#offset(session);
     if (bytes.offset !== offset) throw wrongOffset(offset);
     if (offset + (bytes.announcedBytes ?? 0) > sizeBytes) throw beyondEnd(sizeBytes);
-    if (offset === sizeBytes) return this.#settle(scope, { session, lock }, offset);
+    if (offset === sizeBytes) {
+      await assertNothing(bytes, sizeBytes);
+      return this.#settle(scope, { session, lock }, offset);
+    }
     const { body, checksum } = bytes;
+    const leftMs = session.expiresAt.getTime() - this.#deps.clock.now().getTime();
+    if (leftMs < TTL_SECONDS * 1000 - EXTEND_EVERY_MS) await this.#extend(session);
     const storeUploadId = session.storeUploadId ?? (await this.#begin(session, lock));
     const begun = { ...session, storeUploadId };
-    const extending = setInterval(() => void this.#extend(session), EXTEND_EVERY_MS).unref();
+    // Whether it still is there the lock tells, within a second; this only puts its end off.
+    const extending = setInterval(() => void this.#extend(session).catch(() => undefined), EXTEND_EVERY_MS).unref();
     let reached = offset;
     try {
       reached = await this.#deps.transfer.receive({ session: begun, lock, offset, body, checksum });
@@ -220,20 +236,31 @@ export class TusService {
     return this.#settle(scope, { session: begun, lock }, reached);
   }
 
-  async #begin({ objectKey, contentType }: UploadSession, lock: UploadLock): Promise<string> {
+  /** First notes that something will be in the store, so that a death before its name is noted leaks nothing. */
+  async #begin(session: TusSession, lock: UploadLock): Promise<string> {
     const { store, lockRows } = this.#deps;
+    const { objectKey, contentType, wasBegun } = session;
+    if (wasBegun) await store.discardTemporary([objectKey]);
+    else if (!(await lockRows.noteStoreUpload(lock, BEGUN))) return this.#yield(session);
     const { uploadId } = await store.createAppend(objectKey, { contentType });
     if (await lockRows.noteStoreUpload(lock, uploadId)) return uploadId;
+    await store.abortAppend(objectKey, uploadId);
+    return this.#yield(session);
+  }
+
+  /** Errors: UPLOAD_NOT_FOUND, where it has ended; else UPLOAD_LOCKED. */
+  async #yield(session: UploadSession): Promise<never> {
+    await this.#extend(session);
     throw takenOver();
   }
 
-  /** 24 hours from now. */
+  /** 24 hours from now. Errors: UPLOAD_NOT_FOUND, where it has ended. */
   async #extend({ spaceId, id }: UploadSession): Promise<void> {
-    try {
-      await this.#deps.ledger.extendSession(spaceId, id, TTL_SECONDS);
-    } catch (error) {
+    const isExtended = await this.#deps.ledger.extendSession(spaceId, id, TTL_SECONDS).catch((error: unknown) => {
       this.#deps.log.warn({ err: error, uploadId: id }, 'the end of an upload could not be put off');
-    }
+      return true;
+    });
+    if (!isExtended) throw new AppError('UPLOAD_NOT_FOUND');
   }
 
   async #settle(scope: SpaceScope, opened: Opened, offset: number): Promise<TusState> {
@@ -268,8 +295,10 @@ export class TusService {
     try {
       await store.completeAppend(objectKey, storeUploadId, sizeBytes);
     } catch (error) {
-      // Done before, as `#offset` has seen or a second look will.
-      if (!(error instanceof MultipartNotFoundError) || (await store.head(objectKey)) === null) throw error;
+      if (error instanceof OffsetMismatchError) throw takenOver(error);
+      if (!(error instanceof MultipartNotFoundError)) throw error;
+      // Done before, as `#offset` has seen or a second look will; else it has ended.
+      if ((await store.head(objectKey)) === null) throw takenOver(error);
     }
   }
 

@@ -20,7 +20,8 @@ const HELD = 'unnest($1::uuid[], $2::uuid[]) AS held(id, token)';
 const LOOK = {
   name: 'upload_lock_look',
   text: `SELECT s.id, s.locked_until <= now() + make_interval(secs => $3) AS asked
-    FROM ${HELD} JOIN upload_sessions s ON s.id = held.id AND s.locked_by = held.token`,
+    FROM ${HELD} JOIN upload_sessions s ON s.id = held.id AND s.locked_by = held.token
+    WHERE s.state = 'OPEN'`,
 };
 
 // What is locked is just being asked for, committed or ended; the next turn sees it.

@@ -8,6 +8,8 @@ const LEASE_SECONDS = 15;
 /** And where somebody does: less than this left tells a holder that it is asked to let go. */
 const ASKED_SECONDS = 4;
 const LOOK_EVERY_MS = 1_000;
+/** A look that takes longer has not succeeded. */
+const LOOK_WITHIN_MS = 3_000;
 /** What is not asked for is put off when this much of it is over. */
 const RENEW_AFTER_MS = 5_000;
 const POLL_MS = 200;
@@ -52,8 +54,10 @@ class HeldLock implements UploadLock {
   readonly released = Promise.withResolvers<void>();
   readonly #letGo = new AbortController();
   readonly #onRelease: () => Promise<void>;
-  isLost = false;
-  renewedAt = performance.now();
+  /** When it was last known to be held by nobody else's wish. */
+  seenAt = performance.now();
+  renewedAt = this.seenAt;
+  #isLost = false;
 
   constructor(uploadId: string, onRelease: (lock: HeldLock) => Promise<void>) {
     this.uploadId = uploadId;
@@ -64,12 +68,17 @@ class HeldLock implements UploadLock {
     return this.#letGo.signal;
   }
 
+  /** Also when nobody could tell for as long as another needs to take it. */
+  get isLost(): boolean {
+    return this.#isLost || performance.now() - this.seenAt >= ASKED_SECONDS * 1000;
+  }
+
   ask(): void {
     this.#letGo.abort();
   }
 
   lose(): void {
-    this.isLost = true;
+    this.#isLost = true;
     this.#letGo.abort();
   }
 
@@ -90,6 +99,7 @@ export class UploadLocks {
   /** How many wait for an upload. */
   readonly #waiting = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
+  #isLooking = false;
 
   constructor(rows: LockRows, log: Logger) {
     this.#rows = rows;
@@ -134,7 +144,7 @@ export class UploadLocks {
     const lock = new HeldLock(uploadId, (held) => this.#release(held));
     if (!(await this.#rows.lock(spaceId, lock, LEASE_SECONDS))) return null;
     this.#held.set(uploadId, lock);
-    this.#timer ??= setInterval(() => void this.#look(), LOOK_EVERY_MS).unref();
+    this.#timer ??= setInterval(() => void this.#tick(), LOOK_EVERY_MS).unref();
     return lock;
   }
 
@@ -153,17 +163,30 @@ export class UploadLocks {
     lock.released.resolve();
   }
 
+  async #tick(): Promise<void> {
+    for (const lock of this.#held.values()) if (lock.isLost) lock.lose();
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      await this.#look();
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
   /** Who asks, what is lost, what has to be put off. */
   async #look(): Promise<void> {
     const held = [...this.#held.values()].filter(({ isLost }) => !isLost);
     if (held.length === 0) return;
     const lookedAt = performance.now();
     try {
-      const found = new Map((await this.#rows.look(held, ASKED_SECONDS)).map(({ id, asked }) => [id, asked]));
+      const rows = await within(LOOK_WITHIN_MS, this.#rows.look(held, ASKED_SECONDS));
+      const found = new Map(rows.map(({ id, asked }) => [id, asked]));
       for (const lock of held) {
         const asked = found.get(lock.uploadId);
         if (asked === undefined) lock.lose();
         else if (asked) lock.ask();
+        lock.seenAt = lookedAt;
       }
       const mine = held.filter(({ isLost }) => !isLost);
       // Who was asked needs time to let go.
@@ -176,14 +199,28 @@ export class UploadLocks {
       await this.#renew(due, LEASE_SECONDS, lookedAt);
     } catch (error) {
       this.#log.warn({ err: error, uploads: held.length }, 'locks of uploads could not be renewed');
-      for (const lock of held) if (performance.now() - lock.renewedAt >= LEASE_SECONDS * 1000) lock.lose();
     }
   }
 
   async #renew(locks: readonly HeldLock[], seconds: number, now: number): Promise<void> {
     if (locks.length === 0) return;
-    await this.#rows.renew(locks, seconds);
+    await within(LOOK_WITHIN_MS, this.#rows.renew(locks, seconds));
     for (const lock of locks) lock.renewedAt = now;
+  }
+}
+
+/** The answer to a query, if it comes in time. */
+async function within<T>(milliseconds: number, asked: Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const late = delay(milliseconds, undefined, { signal: stop.signal, ref: false }).then(() => {
+    throw new Error(`the database did not answer within ${milliseconds} ms`);
+  });
+  late.catch(() => undefined);
+  asked.catch(() => undefined);
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    stop.abort();
   }
 }
 

@@ -1,9 +1,13 @@
 // The process that decodes one stranger's file and ends. Started by child-process.ts, under its limits.
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { constants, setPriority } from 'node:os';
+import { createInterface } from 'node:readline';
 import type { MediaKind } from '../media-kinds.ts';
+import { toMediaMetadata } from '../media-metadata.ts';
 import type { ChildAnswer, ChildTask } from './protocol.ts';
-import { READY } from './protocol.ts';
+import { CHANNEL_FD, READY } from './protocol.ts';
 import { answerOf } from './refusal.ts';
 
 const SELF_CHECK_MS = 20;
@@ -14,23 +18,27 @@ type Decoder = (task: ChildTask) => Promise<Pick<ChildAnswer & { state: 'done' }
 // Threads and programs that are started from now on inherit it.
 setPriority(constants.priority.PRIORITY_LOW);
 
+const channel = new Socket({ fd: CHANNEL_FD });
+channel.on('error', () => {});
+const lines = createInterface({ input: channel });
 let folder: string | undefined;
 // Nobody is left to end us: with us goes ffmpeg, which is in our group.
-process.once('disconnect', () => {
+channel.once('close', () => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   if (process.platform === 'win32') process.exit(1);
   process.kill(0, 'SIGKILL');
 });
 
 const decode = await load(process.argv[2] as MediaKind);
-process.once('message', (task: ChildTask) => {
+once(lines, 'line').then(([line]) => {
+  const task = JSON.parse(line) as ChildTask;
   folder = task.folder;
   if (process.platform !== 'linux') checkOwnMemory(task.memoryBytes);
   decode(task)
-    .then((done): ChildAnswer => ({ state: 'done', ...done }), answerOf)
+    .then((done): ChildAnswer => ({ ...done, state: 'done', metadata: toMediaMetadata(done.metadata) }), answerOf)
     .then(answer);
 });
-process.send?.(READY);
+say(READY);
 
 async function load(kind: MediaKind): Promise<Decoder> {
   if (kind === 'image') return (await import('./image.ts')).loadImageDecoder();
@@ -39,7 +47,11 @@ async function load(kind: MediaKind): Promise<Decoder> {
 }
 
 function answer(message: ChildAnswer): void {
-  process.send?.(message);
+  say(message);
+}
+
+function say(message: unknown): void {
+  channel.write(`${JSON.stringify(message)}\n`);
 }
 
 /** Where nobody can look at us from outside. It cannot run while pdfium does. */

@@ -14,6 +14,12 @@ export interface ChildTask {
   readonly ffmpeg: { readonly ffmpeg: string; readonly ffprobe: string; readonly demuxer: string } | null;
 }
 
+/** The file descriptor by which both speak, a line of JSON at a time; its end is the parent's. */
+export const CHANNEL_FD = 3;
+
+/** Of all that a child says. */
+export const MAX_SAID_BYTES = 64 * 1024;
+
 /** Said when all that decodes has been loaded, so that what comes after is the file's doing. */
 export const READY = 'ready';
 
