@@ -51,6 +51,27 @@ describe('purging', () => {
     expect(listed.sort()).toEqual(['apikeys/A/kept', 'apikeys/A/later']);
   });
 
+  it('removes what came while its key was being removed, and was buried anew', async () => {
+    const key = 'apikeys/C/late';
+    await bury([key], 'upload');
+    let isLate = true;
+    const overtaken: ObjectStore = {
+      ...disk.store,
+      deleteMany: async (keys) => {
+        const outcomes = await disk.store.deleteMany(keys);
+        if (isLate) {
+          isLate = false;
+          await disk.store.put(key, Buffer.from('x'), { contentType: 'text/plain' });
+          await database.prisma.$executeRaw`SELECT ledger_bury_late(${key})`;
+        }
+        return outcomes;
+      },
+    };
+    expect(await service(overtaken).purge()).toBe(2);
+    expect(await disk.store.head(key)).toBeNull();
+    expect(await left('apikeys/C/')).toEqual([]);
+  });
+
   it('keeps the tombstone of what the store will not remove, says why, and does the rest', async () => {
     const keys = Array.from({ length: 5 }, (_, i) => `apikeys/B/${i}`);
     await bury(keys, 'file');

@@ -5,6 +5,8 @@ import type { Tx } from '../../platform/db/unit-of-work.ts';
 export interface Tombstone {
   readonly objectKey: string;
   readonly origin: 'file' | 'upload';
+  /** When it falls due again, to the microsecond: whoever buries the key anew meanwhile sets another time. */
+  readonly due: string;
 }
 
 const LEASE = {
@@ -15,10 +17,15 @@ const LEASE = {
     WHERE object_key IN (
       SELECT object_key FROM object_tombstones WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
     )
-    RETURNING object_key, origin`,
+    RETURNING object_key, origin, due_at::text AS due`,
 };
 
-const BURY = { name: 'tombstones_bury', text: 'DELETE FROM object_tombstones WHERE object_key = ANY($1)' };
+const BURY = {
+  name: 'tombstones_bury',
+  // One that was set anew since it was leased may be of an object that came after the removal.
+  text: `DELETE FROM object_tombstones t USING unnest($1::text[], $2::text[]) AS d(object_key, due)
+    WHERE t.object_key = d.object_key AND t.due_at = d.due::timestamptz`,
+};
 
 const NOTE_FAILURE = {
   name: 'tombstones_note_failure',
@@ -63,13 +70,15 @@ export class TombstoneRepository {
 
   /** Takes up to `limit` due ones for a minute, longer at each further try. */
   async lease(limit: number): Promise<Tombstone[]> {
-    const rows = await this.#database.query<{ object_key: string; origin: 'file' | 'upload' }>(LEASE, [limit]);
-    return rows.map((row) => ({ objectKey: row.object_key, origin: row.origin }));
+    const rows = await this.#database.query<{ object_key: string; origin: 'file' | 'upload'; due: string }>(LEASE, [
+      limit,
+    ]);
+    return rows.map(({ object_key: objectKey, origin, due }) => ({ objectKey, origin, due }));
   }
 
-  /** The store has said that these are gone. */
-  async bury(objectKeys: readonly string[]): Promise<void> {
-    await this.#database.query(BURY, [objectKeys]);
+  /** The store has said that these, as they were leased, are gone. */
+  async bury(gone: readonly Tombstone[]): Promise<void> {
+    await this.#database.query(BURY, [gone.map(({ objectKey }) => objectKey), gone.map(({ due }) => due)]);
   }
 
   async noteFailures(failures: readonly { readonly key: string; readonly reason: string }[]): Promise<void> {

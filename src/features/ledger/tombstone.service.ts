@@ -29,7 +29,8 @@ export class TombstoneService {
       const refused = new Set(resisting.map(({ key }) => key));
       const whole = due.filter(({ objectKey }) => !refused.has(objectKey)).map(({ objectKey }) => objectKey);
       const outcomes = whole.length > 0 ? await store.deleteMany(whole) : [];
-      const gone = outcomes.filter(({ deleted }) => deleted).map(({ key }) => key);
+      const removed = new Set(outcomes.filter(({ deleted }) => deleted).map(({ key }) => key));
+      const gone = due.filter(({ objectKey }) => removed.has(objectKey));
       const failed = [...resisting, ...outcomes.flatMap((outcome) => (outcome.deleted ? [] : [outcome]))];
       await repository.bury(gone);
       if (failed.length > 0) {
