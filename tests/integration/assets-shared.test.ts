@@ -53,3 +53,30 @@ describe('GET /files/:id/thumbnails/:size', () => {
     }
   });
 });
+
+describe('what a client has already', () => {
+  it.each(['/assets/:id/content', '/assets/:id/thumbnails/small', '/files/:id/thumbnails/small'])(
+    'is not sent again by %s',
+    async (route) => {
+      const owner = await world.person();
+      const asset = await new AssetClient(world, owner).made('a.jpg', await photo());
+      const path = route.replace(':id', asset.id);
+      const { etag = '' } = (await get(path, owner)).headers;
+      const again = await world.send('get', { path }, { ...owner.headers, 'if-none-match': etag });
+      expect([again.status, again.headers['etag']]).toEqual([304, etag]);
+    },
+  );
+});
+
+describe('a query of another form', () => {
+  it('is refused', async () => {
+    const owner = await world.person();
+    const id = await new AssetClient(world, owner).put('a.txt', Buffer.from('x'));
+    for (const kind of ['assets', 'files']) {
+      const path = `/${kind}/${id}/thumbnails/small?v=${'x'.repeat(201)}`;
+      expect(codeOf(await get(path, owner))).toBe('VALIDATION_FAILED');
+    }
+    const gone = await world.send('delete', { path: `/assets/${id}?permanent=maybe` }, owner.headers);
+    expect(gone.body.error.code).toBe('VALIDATION_FAILED');
+  });
+});

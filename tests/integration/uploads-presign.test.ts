@@ -355,6 +355,8 @@ for (const [kind, site] of Object.entries(sites)) {
       }
       expect((await person.complete(uploadId)).status).toBe(200);
       expect(await person.content('folder/drive.txt')).toEqual(CONTENT);
+      const late = await person.call('DELETE', `/uploads/${uploadId}`);
+      expect(late).toMatchObject({ status: 409, body: { error: { code: 'CONFLICT' } } });
       expect((await person.audit()).faults).toEqual([]);
     });
 
