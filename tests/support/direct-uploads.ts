@@ -1,12 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import type { ObjectStore } from '../../src/platform/object-store/object-store.ts';
 import { type Accounts, type Site, startAccounts } from './accounts.ts';
+import { s3Environment } from './s3-environment.ts';
 import { startS3Server } from './s3-server.ts';
 import { auditSpace } from './spaces.ts';
 import { type Actor, World } from './world.ts';
@@ -45,11 +44,11 @@ export async function startDirectSite(
   environment: Readonly<Record<string, string>> = {},
   options: Parameters<typeof startAccounts>[1] = {},
 ): Promise<DirectSite | null> {
-  const s3 = kind === 's3' ? await s3Environment() : null;
+  const s3 = kind === 's3' ? await startS3Server() : null;
   if (kind === 's3' && s3 === null) return null;
   // One folder for all processes.
   const dataDirectory = await mkdtemp(join(tmpdir(), 'pockity-direct-'));
-  const shared = { DATA_DIR: dataDirectory, ...s3?.environment, ...environment };
+  const shared = { DATA_DIR: dataDirectory, ...(s3 && (await s3Environment(s3))), ...environment };
   const site = await startAccounts(shared, { workers: false, ...options });
   const servers: Server[] = [];
   const serve = async (accounts: Accounts) => {
@@ -77,29 +76,6 @@ export async function startDirectSite(
       await s3?.stop();
       await rm(dataDirectory, { recursive: true, force: true });
     },
-  };
-}
-
-async function s3Environment() {
-  const server = await startS3Server();
-  if (!server) return null;
-  const { endpoint, accessKeyId, secretAccessKey } = server;
-  const bucket = `test-${randomBytes(8).toString('hex')}`;
-  const credentials = { accessKeyId, secretAccessKey };
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
-  await client.send(new CreateBucketCommand({ Bucket: bucket }));
-  client.destroy();
-  return {
-    environment: {
-      S3_BUCKET_NAME: bucket,
-      S3_ENDPOINT: endpoint,
-      S3_FORCE_PATH_STYLE: 'true',
-      S3_CHECKSUMS: 'when_required',
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    },
-    stop: () => server.stop(),
   };
 }
 

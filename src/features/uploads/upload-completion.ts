@@ -56,7 +56,8 @@ export class UploadCompletion {
 
   /**
    * Makes a file of an open upload, or answers the file that a completed one has become. Who asks while that is under way
-   * waits for it, and is answered for itself: by that file, or by its own try. Errors: UPLOAD_NOT_FOUND, CONFLICT (it has ended), FILE_NOT_FOUND (deleted since), and those of
+   * waits for it, and is answered for itself: by that file, or by its own try.
+   * Errors: UPLOAD_NOT_FOUND, CONFLICT (it has ended), FILE_NOT_FOUND (deleted since), and those of
    * `SessionIngestService.finish`.
    */
   async complete(scope: SpaceScope, uploadId: string, steps: CompletionSteps): Promise<CompletedUpload> {
