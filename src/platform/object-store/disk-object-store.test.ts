@@ -154,8 +154,10 @@ describe('the handler of signed URLs', () => {
     guarded.close().closeAllConnections();
   });
 
-  it('answers 500 when nobody could be told, and keeps the object', async () => {
-    const failure = new Error('the database is away');
+  it.each([
+    [503, new Error('Connection terminated unexpectedly'), '1'],
+    [500, new Error('something else'), null],
+  ])('answers %i when nobody could be told, and keeps the object', async (status, failure, retryAfter) => {
     const errors: unknown[] = [];
     const options = { onError: (error: unknown) => void errors.push(error), onStored: () => Promise.reject(failure) };
     const failing = createServer((req, res) => void createSignedObjectHandler({ store, urls }, options)(req, res));
@@ -166,7 +168,7 @@ describe('the handler of signed URLs', () => {
       body: 'hello',
       headers: { 'content-type': headers['content-type'] ?? '' },
     });
-    expect(response.status).toBe(500);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([status, retryAfter]);
     expect(errors).toEqual([failure]);
     expect((await store.head('h/a'))?.sizeBytes).toBe(5);
     await store.deleteMany(['h/a']);

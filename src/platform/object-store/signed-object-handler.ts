@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { databaseFault } from '../db/errors.ts';
 import { negotiateContent } from './content-negotiation.ts';
 import {
   ChecksumMismatchError,
@@ -26,7 +27,7 @@ export interface SignedObjectHandlerOptions {
   readonly mayStore?: ((key: string) => Promise<boolean>) | undefined;
   /**
    * Gets all that a signed PUT has stored, before the client is answered. False where nobody waits for it any more, and
-   * then it sees to its removal. What it throws is a 500, and the object stays.
+   * then it sees to its removal. What it throws is a 503 where the database is away, else a 500, and the object stays.
    */
   readonly onStored?: ((stored: StoredByUrl) => Promise<boolean>) | undefined;
 }
@@ -58,7 +59,7 @@ const REFUSALS = {
   InvalidRange: { status: 416, message: 'The range lies outside the object' },
   IncompleteBody: { status: 400, message: 'The body is shorter than announced' },
   InternalError: { status: 500, message: 'Something went wrong here' },
-  ServiceUnavailable: { status: 503, message: 'The store does not answer' },
+  ServiceUnavailable: { status: 503, message: 'The store, or what it depends on, does not answer' },
   InsufficientStorage: { status: 507, message: 'The server has no room left' },
 } as const satisfies Record<string, { status: number; message: string }>;
 
@@ -156,6 +157,8 @@ function refusalOf(error: unknown): RefusalCode {
   if (error instanceof ObjectExistsError) return 'PreconditionFailed';
   if (error instanceof StoreFullError) return 'InsufficientStorage';
   if (error instanceof StoreUnavailableError) return 'ServiceUnavailable';
+  // What the hooks ask.
+  if (databaseFault(error) === 'unavailable') return 'ServiceUnavailable';
   return 'InternalError';
 }
 
@@ -172,6 +175,7 @@ async function refuse(req: IncomingMessage, res: ServerResponse, code: RefusalCo
   const announcedBytes = Number(req.headers['content-length'] ?? (req.headers['transfer-encoding'] ? Infinity : 0));
   if (announcedBytes > DRAIN_BYTES) res.setHeader('connection', 'close');
   else req.resume();
+  if (status === 503) res.setHeader('retry-after', '1');
   res.statusCode = status;
   res.setHeader('x-request-id', requestId);
   res.setHeader('content-type', 'application/json; charset=utf-8');
